@@ -322,15 +322,17 @@ class ListeningService(Service):
             return "internal error, see the log"
         else:
             self._replace(serving)
-            writeLine(
-                self._log,
-                "reloaded",
-                kept=counts.kept,
-                opened=counts.opened,
-                closed=counts.closed,
-            )
-            self._ready(f"reloaded, {self._listensOn}")
+            # Twisted closes a port in the next turn of the reactor. Whoever reads the line may
+            # listen on the port at once, or expect that no client can connect.
+            self._sockets.closing.addCallback(lambda _: self._tellReloaded(counts))
             return None
+
+    def _tellReloaded(self, counts: Counts) -> None:
+        writeLine(
+            self._log, "reloaded", kept=counts.kept, opened=counts.opened, closed=counts.closed
+        )
+        if self._started:
+            self._ready(f"reloaded, {self._listensOn}")
 
     def _replace(self, serving: Serving) -> None:
         before, self._serving = self._serving, serving

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
@@ -40,6 +40,7 @@ class ListeningSockets:
 
     :ivar reactor: listens.
     :ivar kept: the sockets, by their places.
+    :ivar closing: fires when the sockets that :meth:`replace` closes are closed. It never fails.
     :ivar systemd: file descriptors that systemd has passed, each with the family of its addresses,
         by the endpoint descriptions.
     """
@@ -49,6 +50,7 @@ class ListeningSockets:
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
         self.kept: dict[Place, Kept] = {}
+        self.closing: Deferred[Any] = succeed(None)
         self.systemd: dict[str, tuple[int, int]] = {}
 
     def open(
@@ -79,7 +81,7 @@ class ListeningSockets:
         """
         before, self.kept = self.kept, kept
         gone = [each for place, each in before.items() if kept.get(place) is not each]
-        self.close(gone)
+        self.closing = self.close(gone)
         return len(gone)
 
     def close(self, sockets: list[Kept]) -> Deferred[Any]:

@@ -322,8 +322,8 @@ class ListeningService(Service):
             return "internal error, see the log"
         else:
             self._replace(serving)
-            # Twisted closes a port in the next turn of the reactor. Whoever reads the line may
-            # listen on the port at once, or expect that no client can connect.
+            # Twisted closes a port in the next turn of the reactor. A reader of the line may listen
+            # on the port at once, or expect that no client can connect.
             self._sockets.closing.addCallback(lambda _: self._tellReloaded(counts))
             return None
 

@@ -1,4 +1,7 @@
-"""Which sockets get which options: TCP and not UNIX, on both sides, below TLS too."""
+"""Which sockets get which options: TCP and not UNIX, on both sides, below TLS too.
+
+tests/test_loopback.py has the usual times and TCP_NODELAY, in each dialect.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +24,7 @@ def handleOf(transport: Any, over: str) -> Any:
 @pytest.mark.parametrize("dialect", ["hixie-76", "rfc6455"])
 @pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
 @asynchronous
-async def test_small_packets_are_not_delayed_over_TCP(
-    dialect: str, over: str, net: Network
-) -> None:
-    pair = await net.pair(dialect, over)
-    for wire in (pair.serverWire, pair.clientWire):
-        handle = handleOf(wire.transport, over)
-        if over == "unix":
-            assert handle.family == socket.AF_UNIX
-        else:
-            assert handle.getsockopt(TCP, socket.TCP_NODELAY)
-
-
-@pytest.mark.parametrize("dialect", ["hixie-76", "rfc6455"])
-@pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
-@asynchronous
-async def test_the_kernel_probes_the_peer_of_a_dialect_without_pings(
+async def test_the_times_of_TCP_keepalive_are_those_that_the_system_accepts(
     dialect: str, over: str, net: Network
 ) -> None:
     pair = await net.pair(dialect, over, limits=Limits(ping_interval=40000.0, ping_timeout=0.1))

@@ -179,7 +179,7 @@ class HixieProtocol(Protocol):
     dialect: Dialect
     side: str
     _output: Output
-    _inherits: bool  # the options of the listening socket
+    _inherits: bool  # whether the socket has the options of its listening socket
 
     def __init__(self, factory: ConnectionGroup[HixieProtocol]) -> None:
         self.factory = factory
@@ -511,13 +511,12 @@ class HixieProtocol(Protocol):
         """Prepare the transport and start the handshake timeout."""
         transport = self.transport
         factory = self.factory
-        limits = factory.limits
         self.number = factory.log.number()
         self._output = output = Output(self, transport)
         self._inherits = output.direct and factory.inheritedOptions.are_set_on(transport, factory)
         if not self._inherits:
             send_at_once(transport)
-        output.timeout(limits.open_timeout)
+        output.timeout(factory.limits.open_timeout)
         factory.joined(self)
 
     # In one piece, with the code of Output.cork(), uncork() and Conversation.messages(): with calls

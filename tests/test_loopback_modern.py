@@ -890,6 +890,37 @@ async def test_a_peer_that_does_not_read_is_aborted_at_the_limit_of_unsent_bytes
     await well.reads(said.text("still well"))
 
 
+@pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
+@asynchronous
+async def test_a_peer_that_reads_is_not_aborted_however_much_was_sent(
+    over: str, net: Network
+) -> None:
+    """The write buffer is never empty, as with an echo of large messages. Its bytes count, not all
+    that were sent since it was full."""
+    limits = Limits(unsent_size=2 * MEBI)
+    applications = Applications(Recorder)
+    place = await net.serve(applications, over, limits=limits)
+    raw = await net.raw(place)
+    await raw.opens("rfc6455")
+    wire = applications.made[0].transport
+    raw.transport.pauseProducing()
+    sent = 0
+    while not wire.full:
+        wire.sendTextMessage("x" * 65_536)
+        sent += 65_536
+        await turn()
+    raw.transport.resumeProducing()
+    while sent < 16 * MEBI:
+        for _ in range(16 - waiting_bytes(wire) // 65_536):
+            wire.sendTextMessage("x" * 65_536)
+            sent += 65_536
+        assert wire.isOpen
+        assert wire.full
+        await turn()
+    await until(lambda: len(raw.data) > sent)
+    assert applications.made[0].lost is None
+
+
 @modern
 @asynchronous
 async def test_pings_of_a_peer_that_does_not_read_fill_no_buffer(

@@ -72,7 +72,7 @@ class Output(Writer):
         self.owner: Owner | None = owner
         self._timeout: TimeoutQueue | None = None
         self._producer: IPushProducer | None = None
-        self._unsent = 0  # bytes written since the transport was full
+        self._unsent = 0  # bytes written since the transport was full, or was looked at since
         self.full = False
         transport.registerProducer(self, True)
 
@@ -97,6 +97,12 @@ class Output(Writer):
         owner = self.owner
         if owner is None or self._unsent <= owner.limits.unsent_size:
             return False
+        # The peer may have read most of these bytes, and the write buffer was never quite empty. An
+        # echo of large messages would be aborted after its first 16 MiB.
+        if (waiting := self.waiting) is not None:
+            self._unsent = waiting + size
+            if self._unsent <= owner.limits.unsent_size:
+                return False
         owner.overflowed(self._unsent)
         self.abort()
         return True

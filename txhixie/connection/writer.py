@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Self
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.logger import Logger
 
 from ..sansio.wire.joined_texts import take_joined
@@ -353,14 +354,14 @@ class Writer:
     @property
     def waiting(self) -> int | None:
         """
-        Number of joined bytes and bytes in the write buffer of Twisted's own TCP.
+        Number of joined bytes and bytes in the write buffer of a socket of Twisted's.
 
-        ``None`` for any other transport.
+        Under TLS it is the socket below. ``None`` for any other transport.
         """
         below: Any = self.transport
-        if not self.direct:
+        if not isinstance(below, FileDescriptor):
             below = getattr(below, "transport", None)  # under TLS
-        if type(below) not in _DIRECT:
-            return None
+            if not isinstance(below, FileDescriptor):
+                return None
         waiting: int = len(below.dataBuffer) - below.offset + below._tempDataLen  # noqa: SLF001 (pinned by tests/test_private_names.py)
         return self.joined + waiting

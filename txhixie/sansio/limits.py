@@ -74,10 +74,12 @@ class Limits:
         ``message_size``.
     :ivar early_size: most bytes that are kept while the application decides, in dialects in
         which clients may send before the response. One full read of a Twisted transport is 64 KiB.
-    :ivar unsent_size: most bytes that may be sent on a connection from the moment when its write
-        buffer is full until the buffer has drained. An application that checks ``full`` or
-        registers a producer never comes near this limit. An application that does not must not fill
-        the memory for a peer that does not read: the connection is aborted.
+    :ivar unsent_size: most bytes that may wait in the write buffer of a connection when more are
+        sent. On a transport of which this number is not known, such as a tunnel: most bytes that
+        may be sent from the moment when the transport is full until it has drained. An application
+        that checks ``full`` or registers a producer never comes near this limit. An application
+        that does not must not fill the memory for a peer that does not read: the connection is
+        aborted.
     :ivar turn_size: most bytes of inflated messages that one turn of the reactor inflates or
         delivers on one connection, or one message if it is larger; the next turn continues. 256 KiB
         of compressed zeros are 250 messages of 1 MiB: inflating and answering them in one turn kept

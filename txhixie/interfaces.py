@@ -96,8 +96,8 @@ class WebSocketTransport(Protocol):
         """
         The number of bytes in the write buffer, including frame headers.
 
-        Exact over Twisted's TCP and UNIX sockets; over TLS the number of encrypted bytes. Over other
-        transports: the largest possible number while ``full`` is true, otherwise 0.
+        Exact over TCP and UNIX sockets of Twisted; over TLS the number of encrypted bytes. Over
+        other transports: the largest possible number while ``full`` is true, otherwise 0.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted.logger import LogEvent, formatEvent
+from twisted.python.failure import Failure
 
 WITHOUT_CONNECTION: Final = {
     "backend-down": "a backend, and the first of the clients that it has failed",
@@ -42,6 +43,19 @@ def _isAboutConnection(event: LogEvent) -> bool:
     return "log_failure" in event or event.get("event", "failed") not in WITHOUT_CONNECTION
 
 
+def _failureOf(event: LogEvent) -> Failure | None:
+    """
+    Return the failure of a traceback; ``None`` for another event.
+
+    Reactors log an exception of a transport by ``log.err`` of ``twisted.python.log``, whose event
+    has no ``log_failure``.
+    """
+    found: Failure | None = event.get("log_failure")
+    if found is None and event.get("isError"):
+        found = event.get("failure")
+    return found
+
+
 class Log:
     """
     The log events of a test.
@@ -64,9 +78,9 @@ class Log:
 
     def tracebacks(self) -> list[BaseException]:
         """Return the exceptions of the tracebacks so far, and mark them as expected."""
-        failures = [event for event in self.events if "log_failure" in event]
-        self.events[:] = [event for event in self.events if "log_failure" not in event]
-        return [event["log_failure"].value for event in failures]
+        failures = [_failureOf(event) for event in self.events]
+        self.events[:] = [event for event in self.events if _failureOf(event) is None]
+        return [failure.value for failure in failures if failure is not None]
 
     def unnumbered(self) -> list[str]:
         """The lines about a connection that lack its number, or the Host of its request."""
@@ -88,6 +102,6 @@ class Log:
             event
             for event in self.events
             if str(event.get("log_namespace", "")).startswith("txhixie")
-            and "log_failure" not in event
+            and _failureOf(event) is None
         ]
         return [formatEvent(event) for event in events]

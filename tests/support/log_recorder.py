@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
@@ -78,9 +78,9 @@ class Log:
 
     def tracebacks(self) -> list[BaseException]:
         """Return the exceptions of the tracebacks so far, and mark them as expected."""
-        failures = [_failureOf(event) for event in self.events]
+        failures = [failure for event in self.events if (failure := _failureOf(event))]
         self.events[:] = [event for event in self.events if _failureOf(event) is None]
-        return [failure.value for failure in failures if failure is not None]
+        return [cast("BaseException", failure.value) for failure in failures]
 
     def unnumbered(self) -> list[str]:
         """The lines about a connection that lack its number, or the Host of its request."""

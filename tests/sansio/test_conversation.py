@@ -568,7 +568,7 @@ class Script:
         """The opcode of text and the text."""
         return self.encode(Opcode.TEXT, text.encode())
 
-    def messages(self, data: bytes, position: int, most: int = 64) -> Messages:
+    def messages(self, data: bytes, position: int, most: int) -> Messages:
         """No messages: the script has frames only."""
         return [], position, 0
 

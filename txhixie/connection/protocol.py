@@ -43,6 +43,7 @@ from ..sansio.prepared_message import (
 )
 from ..sansio.quirks import hint_about
 from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode, Side
+from ..sansio.wire.hybi_batch import MOST_FRAMES
 from ..sansio.wire.joined_texts import take_joined
 from ..sockets.connection_poller import moveToPoller
 from ..sockets.payload_reader import readPayloads, stopReadingPayloads
@@ -66,7 +67,7 @@ IDLE, DELIVERING, RECEIVED = range(3)
 """Values of ``_delivering``: no message is delivered; messages are; bytes came meanwhile, within a
 call of the application."""
 
-_CONTROL: Final = 0x88
+_CONTROL: Final = b"\x88"
 """Lowest first byte of a control frame (RFC 6455 section 5.2) and of a close frame of hixie-76: a
 read that begins with one is nearly always that frame alone."""
 
@@ -221,7 +222,7 @@ class HixieProtocol(Protocol):
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
         """Install a tap, or remove it. A tap gets all bytes, those of long payloads too."""
-        if self._output.joining:
+        if self._output.join is not None:
             self._output.spill()  # a tap gets each message when it is sent
         self._output.tap = tap
         if tap is not None:
@@ -281,11 +282,10 @@ class HixieProtocol(Protocol):
         if conversation.stage:  # not OPEN
             return
         output = self._output
-        if output.joining:
+        if (join := output.join) is not None:
             # Within a read of this connection, in which it has sent only short texts so far.
-            join = conversation.join_text
             try:
-                if not compress and join(text, conversation.short_text):  # type: ignore[misc]  # not None while the output joins
+                if not compress and join(text, conversation.short_text):
                     conversation.sent += 1
                     return
             except TypeError:
@@ -530,41 +530,43 @@ class HixieProtocol(Protocol):
         bytes of the messages not delivered take the way of all others.
         """
         output, conversation, size = self._output, self._conversation, len(data)
-        if output.tap is not None:
-            output.tap.received(data)
         if (
             conversation is None
-            or not size
-            or data[0] >= _CONTROL
+            or data >= _CONTROL
             or (application := self._application) is None
             or conversation.buffers
             or conversation.stage  # not OPEN
             or output.parts is not None
+            or output.tap is not None
             or self._paused
             or self._delivering
             # TLS may call several times in one turn.
             or size + (0 if (isFirst := output.direct) else conversation.delivered)
             > conversation.short_read
         ):
+            if output.tap is not None:
+                output.tap.received(data)
             self._receiveOther(data)
             return
         if size >= FULL_READ:
             self._widen(conversation)
-        output.parts, output.size = [], 0  # cork()
-        READS.depth += 1
         self._delivering = DELIVERING
+        depth = READS.depth
+        READS.depth = depth + 1  # this, and the parts, is cork()
+        if depth or (join := conversation.join_text) is None:
+            output.parts, output.size = [], 0
+        else:
+            output.parts, output.join = b"", join
         try:
-            output.joining = (
-                READS.depth == 1 and conversation.join_text is not None and output.tap is None
-            )
             conversation.heard = True
             if isFirst:
                 conversation.delivered = conversation.inflated = 0
-            messages, end, octets = conversation.framing.messages(data, 0)
+            messages, end, octets = conversation.read_messages(data, 0, MOST_FRAMES)
             conversation.received += len(messages)
             if end < size or not isFirst:
                 conversation.delivered += octets + len(messages) * FRAME_COST
-            position = 0
+            position = missing = 0
+            isDone = False
             while messages:
                 left = iter(messages)
                 try:
@@ -577,7 +579,9 @@ class HixieProtocol(Protocol):
                             missing = length_hint(left)
                             break
                     else:
-                        missing = 0
+                        if end == size and self._delivering == DELIVERING:
+                            isDone = True
+                            break
                 except Exception:
                     self._applicationFailed()
                     missing = length_hint(left)
@@ -594,7 +598,10 @@ class HixieProtocol(Protocol):
                 ):
                     break
                 messages, end = conversation.messages(data, isFirst, position)
-            if (
+            if isDone:
+                if self._isMoving:
+                    self._move()
+            elif (
                 position < size
                 or self._paused
                 or conversation.stage
@@ -616,13 +623,14 @@ class HixieProtocol(Protocol):
                 output.uncork(True)
             else:
                 # The usual case of uncork(), without its calls: 0.2 us.
+                READS.depth = depth
                 parts: Any
-                parts, size, output.parts = output.parts, output.size, None
-                READS.depth -= 1
-                if output.joining:  # and parts is empty
-                    output.joining = False
+                if output.join is not None:
+                    output.join = output.parts = None
                     parts = take_joined()
                     size = len(parts)
+                else:
+                    parts, size, output.parts = output.parts, output.size, None
                 if parts and (sent := send_parts(socket, parts)) != size:
                     output.queue(*unsent(parts, sent))
         if (heldBytes := self.factory.heldBytes) is not None:

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from twisted.internet.abstract import FileDescriptor
 from twisted.logger import Logger
 
-from ..sansio.wire.joined_texts import take_joined
+from ..sansio.wire.joined_texts import Joiner, take_joined
 from ..sockets.connection_poller import moveFromPoller
 from ..sockets.socket_calls import WIDE_READ, send_last, send_parts
 from .log import writeFailure
@@ -123,9 +123,10 @@ class Writer:
 
     :ivar direct: whether the transport is Twisted's own TCP, which also reads once in a turn of the
         reactor.
-    :ivar joining: whether text messages are joined in the memory of ``joined_texts.py``, in a read
-        of this connection. ``parts`` is then an empty list. :meth:`spill` ends it: before anything
-        else is written, and before the joined bytes are counted, sent or discarded.
+    :ivar join: the function that joins text messages in the memory of ``joined_texts.py``, within a
+        read of this connection. ``parts`` is then empty bytes. :meth:`spill` ends it: before
+        anything else is written, and before the joined bytes are counted, sent or discarded.
+        Otherwise ``None``.
     :ivar parts: the joined bytes: ``None`` outside of a read; a list within a read of this
         connection, and for several writes within a read of another one; for one such write its
         bytes, since a broadcast has one write for each of its receivers.
@@ -138,7 +139,7 @@ class Writer:
     :ivar transport: the transport.
     """
 
-    __slots__ = ("direct", "joining", "parts", "shutdown", "size", "socket", "tap", "transport")
+    __slots__ = ("direct", "join", "parts", "shutdown", "size", "socket", "tap", "transport")
 
     def __init__(self, transport: Any) -> None:
         """:param transport: an ``ITransport``."""
@@ -148,7 +149,7 @@ class Writer:
         self.tap: Tap | None = None
         self.parts: bytes | list[bytes] | None = None
         self.socket: Any = None
-        self.joining = False
+        self.join: Joiner | None = None
         self.size = 0
 
     def widen(self) -> bool:
@@ -188,18 +189,16 @@ class Writer:
             may end within this call.
         """
         try:
-            if self.joining:  # spill(), without its call
-                if texts := take_joined():
-                    self.parts, self.size = [texts], len(texts)
-                self.joining = False
+            if self.join is not None:
+                self.spill()
             if self.parts:
                 self.flush()
             self.parts = None
             if self.shutdown is not None:
                 self.shutdown.uncorked(read)
         finally:
-            if self.joining:  # after a KeyboardInterrupt: no other connection may send them
-                self.joining = False
+            if self.join is not None:
+                self.join = None  # after a KeyboardInterrupt: no other connection may send them
                 take_joined()
             self.parts = None
             READS.depth -= 1
@@ -208,9 +207,9 @@ class Writer:
 
     def spill(self) -> None:
         """Move the joined text messages to the other joined bytes; join no more of them."""
-        if texts := take_joined():
-            self.parts, self.size = [texts], len(texts)
-        self.joining = False
+        texts = take_joined()
+        self.parts, self.size = [texts] if texts else [], len(texts)
+        self.join = None
 
     def flushJoined(self) -> None:
         """Send bytes that were joined during the read of another connection."""
@@ -228,7 +227,7 @@ class Writer:
 
     def forget(self) -> None:
         """Discard the joined bytes."""
-        if self.joining:
+        if self.join is not None:
             self.spill()
         if self.parts:
             self.parts, self.size = [], 0
@@ -242,7 +241,7 @@ class Writer:
         """
         if self.tap is not None:
             self.tap.sent(data, *more)
-        if self.joining:
+        if self.join is not None:
             self.spill()
         parts = self.parts
         if parts is None and not READS.depth:
@@ -272,7 +271,7 @@ class Writer:
         :param last: whether the connection is closed at once afterwards; see :func:`send_last`.
         """
         send = send_last if last else send_parts
-        if self.joining:
+        if self.join is not None:
             self.spill()
         while parts := self.parts:
             socket, size = self.socket, self.size
@@ -346,7 +345,7 @@ class Writer:
     @property
     def joined(self) -> int:
         """Number of joined bytes that are not sent yet."""
-        if self.joining:
+        if self.join is not None:
             self.spill()
         parts = self.parts
         return self.size if isinstance(parts, list) else len(parts or b"")

@@ -127,6 +127,7 @@ class Conversation:
     :ivar heard: whether data was received since another object last set this to ``False``.
     :ivar stage: :data:`OPEN` while messages can be sent. An attribute and not a property, since it
         is read for each message.
+    :ivar read_messages: the function ``messages`` of the codec.
     :ivar encode_text: the function ``encode_text`` of the codec.
     :ivar join_text: the function of ``joined_texts.py`` that joins a frame of ``encode_text``;
         ``None`` for a codec without one. It takes ``short_text`` as a number of bytes of UTF-8.
@@ -165,6 +166,7 @@ class Conversation:
         "heard",
         "inflated",
         "join_text",
+        "read_messages",
         "received",
         "rest",
         "sent",
@@ -202,6 +204,7 @@ class Conversation:
         self._transform = transform
         reserved = transform.reserved if transform is not None else 0
         self.framing: Framing = dialect.framing(side, limits, binary, reserved, entropy)
+        self.read_messages = self.framing.messages
         self.encode_text = self.framing.encode_text
         self.join_text = JOINERS.get(self.encode_text)
         self.short_text = SHORT_TEXT
@@ -267,7 +270,7 @@ class Conversation:
                 self.delivered = self.inflated = 0
         if self.delivered + size - position > self.short_read:
             return [], position
-        messages, position, octets = self.framing.messages(data, position)
+        messages, position, octets = self.read_messages(data, position, MOST_FRAMES)
         if position < size or not anew:
             self.delivered += octets + len(messages) * FRAME_COST
         self.received += len(messages)
@@ -310,10 +313,10 @@ class Conversation:
         """
         missing = len(messages) - count
         self.received -= missing
-        _, end, octets = self.framing.messages(data, position, len(messages))
+        _, end, octets = self.read_messages(data, position, len(messages))
         if end < len(data) or not anew:  # as in messages()
             self.delivered -= octets + len(messages) * FRAME_COST
-        _, end, octets = self.framing.messages(data, position, count)
+        _, end, octets = self.read_messages(data, position, count)
         self.delivered += octets + count * FRAME_COST
         return end
 

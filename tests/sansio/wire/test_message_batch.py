@@ -41,7 +41,7 @@ def read(way: str, data: bytes, masked: bool, position: int = 0, limit: int = LI
     found: list[str | bytes] = []
     total = 0
     while True:
-        batch = twin(way, "read_messages")(data, position, limit, masked, 64)
+        batch = twin(way, "read_messages")(limit, masked, data, position, 64)
         messages, position, size = batch
         total += size
         if not messages:
@@ -99,7 +99,7 @@ def test_no_more_messages_are_read_than_asked_for(way: str, masked: bool, most: 
     """Of frames of one size, which Python unmasks together, and of mixed ones."""
     for payloads in ([b"ab"] * 100, [bytes([65]) * (index % 5) for index in range(100)]):
         frames = [framed(payload, masked) for payload in payloads]
-        found = twin(way, "read_messages")(b"".join(frames), 0, LIMIT, masked, most)
+        found = twin(way, "read_messages")(LIMIT, masked, b"".join(frames), 0, most)
         texts = [payload.decode() for payload in payloads[:most]]
         assert found == (texts, len(b"".join(frames[:most])), len("".join(texts)))
 
@@ -109,12 +109,12 @@ def test_texts_of_hixie_are_read(way: str) -> None:
     data = b"".join(b"\x00%b\xff" % text.encode() for text in TEXTS)
     size = sum(len(text.encode()) for text in TEXTS)
     reader = twin(way, "read_text_messages")
-    assert reader(data, 0, LIMIT, 64) == (TEXTS, len(data), size)
-    assert reader(b"xx" + data + b"\x00a", 2, LIMIT, 64) == (TEXTS, len(data) + 2, size)
-    assert reader(b"\x00a\xff" * 70, 3, LIMIT, 64) == (["a"] * 64, 3 + 64 * 3, 64)
-    assert reader(b"\x00a\xff" * 70, 3, LIMIT, 2) == (["a"] * 2, 9, 2)
+    assert reader(LIMIT, data, 0, 64) == (TEXTS, len(data), size)
+    assert reader(LIMIT, b"xx" + data + b"\x00a", 2, 64) == (TEXTS, len(data) + 2, size)
+    assert reader(LIMIT, b"\x00a\xff" * 70, 3, 64) == (["a"] * 64, 3 + 64 * 3, 64)
+    assert reader(LIMIT, b"\x00a\xff" * 70, 3, 2) == (["a"] * 2, 9, 2)
     for other in (b"\x00ab\xff", b"\x80\x01a", b"\xff\x00", b"\x00a", b"", b"\x00\xc3\xff"):
-        assert reader(b"\x00a\xff" + other, 0, 1, 64) == (["a"], 3, 1)
+        assert reader(1, b"\x00a\xff" + other, 0, 64) == (["a"], 3, 1)
 
 
 @given(st.data(), st.booleans())
@@ -133,10 +133,10 @@ def test_both_read_the_same_messages(data: st.DataObject, masked: bool) -> None:
     )
     wire = wire[: data.draw(st.integers(0, len(wire)))]
     limit, most = data.draw(st.sampled_from([10, 300, LIMIT])), data.draw(st.integers(0, 64))
-    arguments = wire, 0, limit, masked, most
+    arguments = limit, masked, wire, 0, most
     expected = module.read_messages_in_python(*arguments)
     assert compiled().read_messages(*arguments) == expected
-    texts = wire, data.draw(st.integers(0, len(wire))), limit, most
+    texts = limit, wire, data.draw(st.integers(0, len(wire))), most
     assert compiled().read_text_messages(*texts) == module.read_text_messages_in_python(*texts)
 
 
@@ -160,18 +160,18 @@ def test_what_is_not_text_is_not_written() -> None:
 def test_the_c_functions_check_their_arguments() -> None:
     """CPython calls the functions without a tuple; they must not read beyond their arguments."""
     c = compiled()
-    wrong: list[tuple[Any, ...]] = [(), (b"",), (b"", 0, 1), (b"", 0, 1, 1, 1, 1)]
-    for arguments in [*wrong, (b"", 0, 1, True), (bytearray(9), 0, 1, True, 1)]:
+    wrong: list[tuple[Any, ...]] = [(), (1,), (1, True, b""), (1, True, b"", 0, 1, 1)]
+    for arguments in [*wrong, (1, True, b"", 0), (1, True, bytearray(9), 0, 1)]:
         with pytest.raises(TypeError):
             c.read_messages(*arguments)
-    for arguments in [*wrong, (b"", 0, 1, 1, 1), (bytearray(9), 0, 1, 1), (b"", "", 1, 1)]:
+    for arguments in [*wrong, (1, b"", 0, 1, 1), (1, bytearray(9), 0, 1), (1, b"", "", 1)]:
         with pytest.raises(TypeError):
             c.read_text_messages(*arguments)
     for position in (-1, 3, 1 << 70):
         with pytest.raises((ValueError, OverflowError)):
-            c.read_messages(b"ab", position, LIMIT, True, 64)
+            c.read_messages(LIMIT, True, b"ab", position, 64)
         with pytest.raises((ValueError, OverflowError)):
-            c.read_text_messages(b"ab", position, LIMIT, 64)
+            c.read_text_messages(LIMIT, b"ab", position, 64)
     for key in (b"", b"abc", b"abcde"):
         with pytest.raises(ValueError, match="4 bytes"):
             c.write_plain(TEXT, b"a", True, 0, key)
@@ -181,14 +181,14 @@ def test_the_c_functions_check_their_arguments() -> None:
 def test_c_keeps_neither_arguments_nor_results(masked: bool) -> None:
     """A leak of a reference is a leak of a message."""
     data = framed(bytes(1000), masked, BINARY) + framed(bytes(20_000), masked) + framed(b"", masked)
-    messages, _, _ = compiled().read_messages(data, 0, LIMIT, masked, 64)
+    messages, _, _ = compiled().read_messages(LIMIT, masked, data, 0, 64)
     message = messages.pop()
     message = messages.pop()
     assert sys.getrefcount(message) == 2
     before = sys.getrefcount(data)
     for _ in range(50):
-        compiled().read_messages(data + framed(b"\xff", masked), 0, LIMIT, masked, 64)
-        compiled().read_messages(data, 0, LIMIT, masked, 64)
-        compiled().read_text_messages(data, 0, LIMIT, 64)
+        compiled().read_messages(LIMIT, masked, data + framed(b"\xff", masked), 0, 64)
+        compiled().read_messages(LIMIT, masked, data, 0, 64)
+        compiled().read_text_messages(LIMIT, data, 0, 64)
     assert sys.getrefcount(data) == before
     assert sys.getrefcount(message) == 2

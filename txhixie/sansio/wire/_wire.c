@@ -14,23 +14,17 @@
 #define MOST_SCRATCH 16384 /* bytes on the stack for unmasked text; longer text is allocated */
 
 static PyObject *
-mask(PyObject *module, PyObject *const *args, Py_ssize_t count)
+mask(PyObject *module, PyObject *args)
 {
     Py_buffer data, key;
     PyObject *result = NULL;
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "expected data and a masking key");
+    if (!PyArg_ParseTuple(args, "y*y*", &data, &key))
         return NULL;
-    }
-    if (PyObject_GetBuffer(args[0], &data, PyBUF_SIMPLE) < 0)
-        return NULL;
-    if (PyObject_GetBuffer(args[1], &key, PyBUF_SIMPLE) == 0) {
-        if (key.len != 4)
-            PyErr_SetString(PyExc_ValueError, "a masking key has 4 bytes");
-        else if ((result = PyBytes_FromStringAndSize(NULL, data.len)) != NULL)
-            apply((unsigned char *)PyBytes_AsString(result), data.buf, data.len, key.buf);
-        PyBuffer_Release(&key);
-    }
+    if (key.len != 4)
+        PyErr_SetString(PyExc_ValueError, "a masking key has 4 bytes");
+    else if ((result = PyBytes_FromStringAndSize(NULL, data.len)) != NULL)
+        apply((unsigned char *)PyBytes_AsString(result), data.buf, data.len, key.buf);
+    PyBuffer_Release(&key);
     PyBuffer_Release(&data);
     return result;
 }
@@ -116,28 +110,29 @@ frame_of(int first, PyObject *payload)
     return frame;
 }
 
-/* Read frames or whole messages. The arguments are data, position and limit; then masked, except in a Hixie dialect;
- * then the number of messages, except for frames. Return what was read, the position after it, and for messages the
- * bytes of their payloads. */
+/* Read frames or whole messages. The arguments for frames are data, position, limit and masked; those for messages are
+ * limit, masked, data, position and their number; `masked` is missing in the Hixie dialects. Return what was read, the
+ * position after it, and for messages the bytes of their payloads. */
 static PyObject *
 read_all(PyObject *const *args, Py_ssize_t count, int hixie, int frames)
 {
-    Py_ssize_t wanted = 5 - hixie - frames, position, limit, most, size, bytes = 0;
+    Py_ssize_t wanted = 5 - hixie - frames, first_arg = frames ? 0 : 2 - hixie; /* the index of the data */
+    Py_ssize_t position, limit, most, size, bytes = 0;
     const unsigned char *data, *end;
     PyObject *all, *one, *result;
     int masked;
-    if (count != wanted || !PyBytes_Check(args[0])) {
+    if (count != wanted || !PyBytes_Check(args[first_arg])) {
         PyErr_SetString(PyExc_TypeError, "expected bytes, a position, a limit and what the name of the function asks for");
         return NULL;
     }
-    position = PyLong_AsSsize_t(args[1]);
-    limit = PyLong_AsSsize_t(args[2]);
-    masked = hixie ? 0 : PyObject_IsTrue(args[3]);
+    position = PyLong_AsSsize_t(args[first_arg + 1]);
+    limit = PyLong_AsSsize_t(args[frames ? 2 : 0]);
+    masked = hixie ? 0 : PyObject_IsTrue(args[frames ? 3 : 1]);
     most = frames ? MOST_FRAMES : PyLong_AsSsize_t(args[wanted - 1]);
     if (PyErr_Occurred())
         return NULL;
-    data = (const unsigned char *)PyBytes_AsString(args[0]);
-    end = data + PyBytes_Size(args[0]);
+    data = (const unsigned char *)PyBytes_AsString(args[first_arg]);
+    end = data + PyBytes_Size(args[first_arg]);
     if (position < 0 || position > end - data) {
         PyErr_SetString(PyExc_ValueError, "position outside the data");
         return NULL;
@@ -235,7 +230,7 @@ static Py_ssize_t joined_size;
 static PyObject *
 join(PyObject *const *args, Py_ssize_t count, int hixie)
 {
-    static PyObject *is_ascii; /* the method of str */
+    static PyObject *is_ascii; /* of an empty str; its C function is called, since a method call takes 0.04 us more */
     Py_ssize_t length = count == 2 ? PyUnicode_GetLength(args[0]) : -1, most, size = 0, start;
     PyObject *ascii, *encoded = NULL;
     unsigned char *out = joined + joined_size;
@@ -248,9 +243,11 @@ join(PyObject *const *args, Py_ssize_t count, int hixie)
     most = PyLong_AsSsize_t(args[1]);
     if (length > most) /* so that no long text is encoded in vain; an error is -1 */
         return PyErr_Occurred() ? NULL : PyBool_FromLong(0);
-    if (is_ascii == NULL && (is_ascii = PyObject_GetAttrString((PyObject *)&PyUnicode_Type, "isascii")) == NULL)
+    if (is_ascii == NULL && (is_ascii = PyObject_GetAttrString(PyUnicode_FromString(""), "isascii")) == NULL)
         return NULL;
-    if ((ascii = PyObject_CallFunctionObjArgs(is_ascii, args[0], NULL)) == Py_True)
+    ascii = PyCFunction_GetFlags(is_ascii) == METH_NOARGS ? PyCFunction_GetFunction(is_ascii)(args[0], NULL)
+                                                          : PyObject_CallMethod(args[0], "isascii", NULL);
+    if (ascii == Py_True)
         /* In place. For other text CPython would keep the UTF-8 in the str as long as that lives. */
         payload = PyUnicode_AsUTF8AndSize(args[0], &size);
     else if (ascii != NULL && (encoded = PyUnicode_AsUTF8String(args[0])) != NULL) {
@@ -292,11 +289,11 @@ static PyMethodDef methods[] = {
     FAST(read_plain, "(data, position, limit, masked): read plain frames; return them and their end."),
     FAST(write_plain, "(opcode, payload, final=True, reserved=0, key): return the bytes of a frame."),
     FAST(read_texts, "(data, position, limit): read text frames of Hixie dialects; return them and their end."),
-    FAST(read_messages, "(data, position, limit, masked, most): read messages of plain frames."),
-    FAST(read_text_messages, "(data, position, limit, most): read texts of Hixie dialects."),
+    FAST(read_messages, "(limit, masked, data, position, most): read messages of plain frames."),
+    FAST(read_text_messages, "(limit, data, position, most): read texts of Hixie dialects."),
     FAST(join_text, "(text, most): join an unmasked frame of a text of at most so many bytes; return whether it fits."),
     FAST(join_hixie_text, "(text, most): the same for a text frame of Hixie dialects."),
-    FAST(mask, "(data, key): return data XOR the repeated masking key."),
+    {"mask", mask, METH_VARARGS, "mask(data, key): return data XOR the repeated masking key."},
     {"take_joined", take_joined, METH_NOARGS, "take_joined(): remove the joined frames, and return their bytes."},
     {NULL, NULL, 0, NULL},
 };

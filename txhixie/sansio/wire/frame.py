@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 
@@ -105,6 +105,9 @@ pieces, and only the last piece is ``whole``. Pieces after the first have the op
 Messages: TypeAlias = tuple[list[str | bytes], int, int]
 """Whole messages, the position after them, and the number of bytes of their payloads."""
 
+MessageReader: TypeAlias = Callable[[bytes, int, int], Messages]
+"""Reads whole messages: takes bytes, the position of the first message, and most messages."""
+
 
 class Framing(Protocol):
     """Codec of one connection: bytes to frames and back."""
@@ -137,14 +140,15 @@ class Framing(Protocol):
         """
         ...
 
-    def messages(self, data: bytes, position: int, most: int = ...) -> Messages:
+    @property
+    def messages(self) -> MessageReader:
         """
-        Read whole messages from ``data``, which is not buffered, starting at ``position``.
+        The function that reads whole messages from ``data``, which is not buffered.
 
-        ``data`` must begin with a frame, and no message may be incomplete. Reading stops before
-        all that :meth:`frames` has to judge.
-
-        :param most: most messages, at most 64.
+        It takes ``data``, the position of the first message, and most messages, at most 64. A frame
+        must begin at the position, and no message may be incomplete. Reading stops before all that
+        :meth:`frames` has to judge. It is not a method, since a call more in Python would take
+        0.1 us of a message.
         """
         ...
 

@@ -21,12 +21,11 @@ from .frame import (
     Close,
     CloseCode,
     Frame,
-    Messages,
+    MessageReader,
     Side,
 )
 from .hixie_batch import read_texts
-from .hybi_batch import MOST_FRAMES
-from .message_batch import read_text_messages, write_hixie_text
+from .message_batch import text_message_reader, write_hixie_text
 
 _TEXT_TYPE: Final = 0x00
 _BINARY_TYPE: Final = 0x80
@@ -105,9 +104,10 @@ class HixieFraming:
             data, position = data[position:] + self._data[self._position :], 0
         self._data, self._position = data, position
 
-    def messages(self, data: bytes, position: int, most: int = MOST_FRAMES) -> Messages:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.messages`."""
-        return read_text_messages(data, position, self._limit, most)
+    @property
+    def messages(self) -> MessageReader:
+        """See :attr:`txhixie.sansio.wire.frame.Framing.messages`."""
+        return text_message_reader(self._limit)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the buffered bytes."""

@@ -22,14 +22,14 @@ from .frame import (
     Close,
     CloseCode,
     Frame,
-    Messages,
+    MessageReader,
     Opcode,
     Side,
 )
-from .hybi_batch import MOST_FRAMES, frame_header, read_plain, write_plain
+from .hybi_batch import frame_header, read_plain, write_plain
 from .mask import mask
 from .mask_keys import random_bytes
-from .message_batch import read_messages, write_text
+from .message_batch import message_reader, write_text
 
 _encode: Final = str.encode
 
@@ -152,9 +152,10 @@ class HybiFraming:
             data, position = data[position:] + self._data[self._position :], 0
         self._data, self._position = data, position
 
-    def messages(self, data: bytes, position: int, most: int = MOST_FRAMES) -> Messages:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.messages`."""
-        return read_messages(data, position, self._limit, self._entropy is None, most)
+    @property
+    def messages(self) -> MessageReader:
+        """See :attr:`txhixie.sansio.wire.frame.Framing.messages`."""
+        return message_reader(self._limit, self._entropy is None)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the buffered bytes."""

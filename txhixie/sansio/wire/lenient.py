@@ -10,9 +10,17 @@ from typing import Final
 
 from ..errors import FrameError
 from ..quirks import Fault, Tell, tell_nobody
-from .frame import CLOSE, MOST_CONTROL, OPCODE_NAMES, Close, CloseCode, Frame, Messages
+from .frame import (
+    CLOSE,
+    MOST_CONTROL,
+    OPCODE_NAMES,
+    Close,
+    CloseCode,
+    Frame,
+    MessageReader,
+    Messages,
+)
 from .hybi import ServerFraming
-from .hybi_batch import MOST_FRAMES
 
 _GOODBYE: Final = 0x87
 """First byte of a frame with opcode 7, by which three libraries for Arduino say goodbye."""
@@ -69,9 +77,15 @@ class LenientFraming(ServerFraming):
                     self._deviates("stray", f"{name} directly behind the head of the request")
                     return
 
-    def messages(self, data: bytes, position: int, most: int = MOST_FRAMES) -> Messages:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.messages`; none before the first frame."""
-        return ([], position, 0) if self._awaits_first else super().messages(data, position, most)
+    @property
+    def messages(self) -> MessageReader:
+        """See :attr:`txhixie.sansio.wire.frame.Framing.messages`; none before the first frame."""
+        return self._messages if self._awaits_first else super().messages
+
+    def _messages(self, data: bytes, position: int, most: int) -> Messages:
+        if self._awaits_first:
+            return [], position, 0
+        return super().messages(data, position, most)
 
     def begin(self, data: bytes, position: int, have: int) -> Frame | None:
         """Read the frame header at ``position``; a frame with opcode 7 is a close frame."""

@@ -6,10 +6,11 @@ valid UTF-8. Nearly every message is one. ``hybi.py`` and ``hixie.py`` read all 
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Final
 
 from .compiled import COMPILED
-from .frame import TEXT, Messages
+from .frame import TEXT, MessageReader, Messages
 from .hybi_batch import read_plain_in_python, write_plain
 
 _TEXT_TYPE: Final = 0x00
@@ -19,12 +20,13 @@ _encode: Final = str.encode
 
 
 def read_messages_in_python(
-    data: bytes, position: int, limit: int, masked: bool, most: int
+    limit: int, masked: bool, data: bytes, position: int, most: int
 ) -> Messages:
     """
     Read whole messages from ``data``, starting at ``position``.
 
-    Reading stops before a frame that is not a whole plain message, before a payload of more than
+    What is the same for all reads of a connection comes first, for :func:`message_reader`. Reading
+    stops before a frame that is not a whole plain message, before a payload of more than
     ``limit`` bytes, and before text that is not UTF-8.
 
     :param masked: whether a plain frame must be masked; otherwise it must not be.
@@ -46,7 +48,7 @@ def read_messages_in_python(
     return messages, end, size
 
 
-def read_text_messages_in_python(data: bytes, position: int, limit: int, most: int) -> Messages:
+def read_text_messages_in_python(limit: int, data: bytes, position: int, most: int) -> Messages:
     """
     Read complete text frames of the Hixie drafts from ``data``, starting at ``position``.
 
@@ -90,3 +92,15 @@ if COMPILED is None:
     read_messages, read_text_messages = read_messages_in_python, read_text_messages_in_python
 else:
     read_messages, read_text_messages = COMPILED.read_messages, COMPILED.read_text_messages
+
+
+@cache  # one object for all connections with the same limit
+def message_reader(limit: int, masked: bool) -> MessageReader:
+    """Return the function that reads messages of a connection, in a hybi dialect."""
+    return partial(read_messages, limit, masked)
+
+
+@cache
+def text_message_reader(limit: int) -> MessageReader:
+    """Return the function that reads messages of a connection, in a Hixie dialect."""
+    return partial(read_text_messages, limit)

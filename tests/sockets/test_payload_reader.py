@@ -15,16 +15,17 @@ from twisted.internet import ssl
 from support.applications import Recorder
 from support.certificates import certificate
 from support.frames import MASK, modern_frame
+from support.log_recorder import Log
 from support.network import Network, Pair
 from support.raw_peer import Raw
 from support.waiting import asynchronous, turn, until
 from txhixie import HixieServerFactory
 from txhixie.connection.held_bytes import HeldBytes
 from txhixie.connection.tap import Tap
-from txhixie.interfaces import AbruptClose
+from txhixie.interfaces import AbruptClose, CleanClose
 from txhixie.sansio.limits import Limits
-from txhixie.sansio.wire.frame import BINARY, PING, TEXT
-from txhixie.sockets.socket_calls import receive_payload
+from txhixie.sansio.wire.frame import BINARY, CLOSE, PING, TEXT
+from txhixie.sockets.socket_calls import WIDE_READ, receive_payload
 from txhixie.testing import Applications
 
 pytestmark = pytest.mark.skipif(not hasattr(socket.socket, "sendmsg"), reason="needs POSIX")
@@ -110,6 +111,34 @@ async def test_an_application_pauses_in_the_middle_of_a_message(net: Network) ->
     server.transport.resumeProducing()
     await until(lambda: len(server.messages) == 2)
     assert server.messages == [message, "next"]
+
+
+@asynchronous
+async def test_an_application_pauses_before_a_long_message_of_the_same_read(net: Network) -> None:
+    """The payload is not read in the same event of the reactor."""
+    held = HeldBytes(64 * MEBI)
+    server, raw, _ = await opened(net, heldBytes=held)
+    server.does["text"] = lambda app: app.transport.pauseProducing()
+    message = Random(4).randbytes(MEBI)
+    raw.send(modern_frame(TEXT, b"stop", key=MASK) + modern_frame(BINARY, message, key=MASK))
+    await until(lambda: server.messages)
+    await turn(0.05)
+    assert held.total <= WIDE_READ
+    server.transport.resumeProducing()
+    await until(lambda: len(server.messages) == 2)
+    assert server.messages == ["stop", message]
+
+
+@asynchronous
+async def test_a_close_frame_ends_the_transport_in_the_read_after_a_long_message(
+    net: Network, log: Log
+) -> None:
+    """No read into a payload follows it."""
+    server, raw, _ = await opened(net)
+    raw.send(modern_frame(CLOSE, b"\x03\xe8", key=MASK))
+    await raw.ends()
+    await until(lambda: server.lost is not None)
+    assert isinstance(server.lost, CleanClose)
 
 
 @asynchronous

@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 
 from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol, checkExpiry
 from ..sansio.arguments import foreign_names, not_text
+from ..sansio.assembly import PayloadTarget
 from ..sansio.closing import Ended
 from ..sansio.conversation import FRAME_COST, OPEN, SHORT_TEXT, Conversation
 from ..sansio.dialects import Dialect, named
@@ -694,13 +695,18 @@ class HixieProtocol(Protocol):
     def _widen(self, conversation: Conversation) -> None:
         """Receive more bytes at a time, and long payloads directly into their messages."""
         if self._output.widen() and self.tap is None:
-            readPayloads(self.transport, conversation.target, self._payloadReceived)
+            readPayloads(self.transport, self._payloadTarget, self._payloadReceived)
 
-    def _payloadReceived(self, payload: bytes, count: int) -> None:
+    def _payloadTarget(self) -> PayloadTarget | None:
+        """Return where the next bytes belong, if they continue a long payload and may be read."""
+        conversation = self._conversation
+        return None if conversation is None or self._paused else conversation.target()
+
+    def _payloadReceived(self, payload: bytes, count: int, isFirst: bool) -> None:
         """Process bytes that were received into the incomplete message."""
         conversation, output = self._conversation, self._output
         assert conversation is not None
-        if conversation.payload_received(payload, count):
+        if conversation.payload_received(payload, count, isFirst):
             corked = output.cork()
             try:
                 if not self._paused:

@@ -332,18 +332,20 @@ class Conversation:
         missing, key = self.framing.missing
         return assembly.target(missing, key) if missing else None
 
-    def payload_received(self, payload: bytes, count: int) -> bool:
+    def payload_received(self, payload: bytes, count: int, anew: bool = True) -> bool:
         """
         Continue the long payload of :meth:`target`.
 
         :param payload: the payload of the target, or a larger one with the same bytes.
         :param count: how many bytes were received into it, all in this turn of the reactor.
+        :param anew: as for :meth:`feed`.
         :return: whether to call :meth:`events`: the message is complete, or breaks a rule.
         """
         assembly = self._assembly
         assert assembly is not None
         self.heard = True
-        self.delivered = self.inflated = 0
+        if anew:
+            self.delivered = self.inflated = 0
         final, whole = self.framing.advance(count)
         try:
             assembly.received(payload, count, whole)

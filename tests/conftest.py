@@ -1,8 +1,9 @@
 """Fixtures and options of all tests.
 
 Hypothesis draws the same examples in each run. Programs that the tests start can be interrupted,
-also in a background job, for which a shell sets SIGINT to be ignored. Without ``--all`` only the
-quick tests run; the summary says what did not run, and why.
+also in a background job, for which a shell sets SIGINT to be ignored. They can be hung up, also
+under ``nohup``, which sets SIGHUP to be ignored. Without ``--all`` only the quick tests run; the
+summary says what did not run, and why.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ settings.load_profile("all")
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)  # a program that is started has the default
 
 if TYPE_CHECKING:
     from support.network import Network

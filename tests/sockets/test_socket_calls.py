@@ -184,7 +184,7 @@ def test_a_read_of_a_payload_has_at_most_768_KiB() -> None:
         theirs.setblocking(False)
         sent = theirs.send(bytes(1_000_000))
         _, count = compiled_sockets().receive_payload(ours, b"ab", 2, 1 << 20, b"")
-        assert count == min(sent, module.MOST_PAYLOAD)
+        assert count == min(sent, module.PAYLOAD_READ)
 
 
 def test_the_end_and_an_error_are_those_of_a_read(pair: Pair) -> None:

@@ -13,7 +13,7 @@
 #include "../sansio/wire/mask.h"
 
 #define READ_SIZE 65536  /* bufferSize of Twisted's transports */
-#define MOST_PAYLOAD 786432 /* as in socket_calls.py */
+#define PAYLOAD_READ 786432 /* as in socket_calls.py */
 #define MOST_PARTS 64    /* of one system call; POSIX guarantees 16, Linux and the BSDs have 1024 */
 
 #ifndef MSG_NOSIGNAL
@@ -79,7 +79,7 @@ receive_payload(PyObject *module, PyObject *args)
         room = size - start;
     }
     data = (unsigned char *)PyBytes_AsString(payload) + start;
-    got = recv(descriptor(socket), data, room < MOST_PAYLOAD ? room : MOST_PAYLOAD, MSG_DONTWAIT);
+    got = recv(descriptor(socket), data, room < PAYLOAD_READ ? room : PAYLOAD_READ, MSG_DONTWAIT);
     if (got > 0 && key_size > 0)
         apply(data, data, got, key);
     result = got > 0 ? Py_BuildValue("(On)", payload, (Py_ssize_t)got) : nothing(got);

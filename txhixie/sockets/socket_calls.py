@@ -26,7 +26,7 @@ WIDE_READ: Final = 257 * 1024
 With 256 KiB, four messages of 64 KiB would take two reads, and a message of 1 MiB five, not four.
 """
 
-MOST_PAYLOAD: Final = 768 * 1024
+PAYLOAD_READ: Final = 768 * 1024
 """Most bytes of a read into the payload of a large message: with a wide read before it, 1 MiB."""
 
 _MSG_MORE: Final[int] = getattr(socket, "MSG_MORE", 0)  # Linux

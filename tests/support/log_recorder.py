@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, cast
 
 from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
+
+import txhixie
+
+_OURS: Final = str(Path(txhixie.__file__).parent)
 
 WITHOUT_CONNECTION: Final = {
     "backend-down": "a backend, and the first of the clients that it has failed",
@@ -48,11 +53,14 @@ def _failureOf(event: LogEvent) -> Failure | None:
     Return the failure of a traceback; ``None`` for another event.
 
     Reactors log an exception of a transport by ``log.err`` of ``twisted.python.log``, whose event
-    has no ``log_failure``.
+    has no ``log_failure``. Such an event counts if the exception passed our code: Twisted logs the
+    plugins that it cannot import, too, and which these are depends on the system.
     """
     found: Failure | None = event.get("log_failure")
     if found is None and event.get("isError"):
         found = event.get("failure")
+        if found is not None and not any(str(at[1]).startswith(_OURS) for at in found.frames):
+            found = None
     return found
 
 

@@ -168,6 +168,22 @@ def test_a_long_payload_is_received_into_one_object() -> None:
     assert driver.conversation.target() is None
 
 
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_long_payload_counts_with_the_messages_of_the_same_turn(anew: bool) -> None:
+    """With 200 KB before it in a turn of 300 KB, it is delivered in the next turn."""
+    earlier, later = modern_frame(BINARY, bytes(200_000), key=MASK), bytes(200_000)
+    frame = modern_frame(BINARY, later, key=MASK)
+    driver = ConversationDriver("rfc6455", limits=Limits(turn_size=300_000))
+    driver.receive(earlier + frame[:50_000])
+    conversation = driver.conversation
+    target = conversation.target()
+    assert target is not None
+    assert conversation.payload_received(*received_into(*target, frame[50_000:]), anew)
+    assert list(conversation.events()) == [(BINARY, later)] * anew
+    conversation.turned()
+    assert list(conversation.events()) == [(BINARY, later)] * (not anew)
+
+
 @pytest.mark.parametrize(
     ("received", "size"), [(0, 500_000), (15_999, 500_000), (400_000, 460_000)]
 )

@@ -52,9 +52,9 @@ def _failureOf(event: LogEvent) -> Failure | None:
     """
     Return the failure of a traceback; ``None`` for another event.
 
-    Reactors log an exception of a transport by ``log.err`` of ``twisted.python.log``, whose event
-    has no ``log_failure``. Such an event counts if the exception passed our code: Twisted logs the
-    plugins that it cannot import, too, and which these are depends on the system.
+    Reactors log an exception of a transport by ``log.err`` of ``twisted.python.log``. Its event has
+    no ``log_failure``. It counts if the exception passed our code: Twisted also logs the plugins
+    that it cannot import, and these depend on the system.
     """
     found: Failure | None = event.get("log_failure")
     if found is None and event.get("isError"):

@@ -24,7 +24,6 @@ from twisted.python.failure import Failure
 
 from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol, checkExpiry
 from ..sansio.arguments import foreign_names, not_text
-from ..sansio.assembly import PayloadTarget
 from ..sansio.closing import Ended
 from ..sansio.conversation import FRAME_COST, OPEN, SHORT_TEXT, Conversation
 from ..sansio.dialects import Dialect, named
@@ -695,12 +694,7 @@ class HixieProtocol(Protocol):
     def _widen(self, conversation: Conversation) -> None:
         """Receive more bytes at a time, and long payloads directly into their messages."""
         if self._output.widen() and self.tap is None:
-            readPayloads(self.transport, self._payloadTarget, self._payloadReceived)
-
-    def _payloadTarget(self) -> PayloadTarget | None:
-        """Return where the next bytes belong, if they continue a long payload and may be read."""
-        conversation = self._conversation
-        return None if conversation is None or self._paused else conversation.target()
+            readPayloads(self.transport, conversation.target, self._payloadReceived)
 
     def _payloadReceived(self, payload: bytes, count: int, isFirst: bool) -> None:
         """Process bytes that were received into the incomplete message."""

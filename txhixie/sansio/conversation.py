@@ -346,6 +346,8 @@ class Conversation:
         self.heard = True
         if anew:
             self.delivered = self.inflated = 0
+        elif self.delivered > FRAME_COST:  # more than the beginning of this payload
+            self._counts = True
         final, whole = self.framing.advance(count)
         try:
             assembly.received(payload, count, whole)

@@ -39,8 +39,8 @@ class PayloadReader:
         Read from the transport, until :func:`stopReadingPayloads`.
 
         :param transport: a ``tcp.Server`` or ``tcp.Client`` of Twisted.
-        :param target: returns where the next bytes belong; ``None`` where they continue no payload,
-            and where the application has paused the connection.
+        :param target: returns where the next bytes belong; ``None`` where they continue no payload.
+            A pause within a read comes before the beginning of a payload in it is processed.
         :param received: is called with the payload, with the number of bytes that were received
             into it, and with whether this was the first read of an event of the reactor.
         """

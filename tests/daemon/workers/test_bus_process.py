@@ -170,7 +170,8 @@ async def test_a_worker_that_was_killed_and_started_again_has_what_its_members_m
     again.say("since", known)
     assert await again.tells("past") == [True, ["two", "three"]]
     again.say("publish", "four", 4)
-    await until(lambda: first.texts[-1] == "four")
+    await first.hears("four")
+    await again.hears("four")
     assert again.texts == ["four"]
 
 

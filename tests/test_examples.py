@@ -440,14 +440,14 @@ async def test_a_room_of_200_members_with_slow_and_leaving_ones(
         while left or closed() < len(slow):
             sent.append(f"{len(sent)} {secrets.token_hex(50_000)}")  # hardly compressible
             rest[len(sent) % len(rest)].transport.sendTextMessage(sent[-1])
-            await until(lambda: all(len(member.messages) == len(sent) for member in rest))
+            await until(lambda: all(len(member.messages) == len(sent) for member in rest), PATIENCE)
             if left:
                 member = left.pop()
                 (member.transport.loseConnection if left else member.transport.abortConnection)()
         assert closed() == len(slow)
         for member in slow:
             member.transport.resumeProducing()
-        await until(lambda: all(member.lost is not None for member in (*slow, *leaving)))
+        await until(lambda: all(member.lost is not None for member in (*slow, *leaving)), PATIENCE)
         for member in (*slow, *leaving):
             assert member.messages == sent[: len(member.messages)]
             assert len(member.messages) < len(sent)
@@ -455,7 +455,7 @@ async def test_a_room_of_200_members_with_slow_and_leaving_ones(
         assert codes == {1013, 1005}
         assert all(member.messages == sent for member in rest)
         process.terminate()
-        await until(lambda: all(member.lost is not None for member in rest))
+        await until(lambda: all(member.lost is not None for member in rest), PATIENCE)
         assert process.wait(PATIENCE) == 0
         assert "Traceback" not in log.read_text()
 

@@ -33,7 +33,7 @@ REACTORS = ("default", "select", "poll", "asyncio")
 SHAPES = ("run", "bare", "resource", "elsewhere", "several", "stopping")
 
 PROGRAM = """
-import sys
+import os, sys
 where, shape, kind, stop = sys.argv[1:5]
 if kind != "default":
     import importlib
@@ -68,7 +68,12 @@ else:
         inner = Site(HixieResource.sharing(factory))
         factory = HixieServerFactory(Applications(echo), elsewhere=inner, **options)
     elif shape == "stopping":
-        reactor.callLater(1.5, reactor.stop)
+        def look():
+            if os.path.exists("stop"):
+                reactor.stop()
+            else:
+                reactor.callLater(0.02, look)
+        reactor.callLater(0, look)
     endpoints.serverFromString(reactor, where).listen(factory)
     reactor.run()
 """
@@ -181,7 +186,9 @@ def test_a_program_that_stops_closes_its_clients_with_1001(
     kind: str, shape: str, tmp_path: Path
 ) -> None:
     with running(tmp_path, shape, kind) as (served, port), opened(port) as peer:
-        if shape != "stopping":
+        if shape == "stopping":
+            (tmp_path / "stop").touch()
+        else:
             served.process.send_signal(signal.SIGTERM)
         closes_with_1001(peer)
         assert served.ended() == 0
@@ -219,11 +226,15 @@ def test_clients_inside_a_handshake_do_not_delay_the_end(
 @pytest.mark.parametrize("kind", ["default", "asyncio"])
 def test_a_second_SIGINT_ends_at_once(kind: str, shape: str, tmp_path: Path) -> None:
     """The clients answer no close frame, and the timeout is long."""
-    with running(tmp_path, shape, kind, stop=3000) as (served, port), opened(port) as peer:
+    with (
+        running(tmp_path, shape, kind, stop=3000) as (served, port),
+        opened(port) as peer,
+        opened(port) as silent,
+    ):
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         flood(peer)
         served.process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        assert silent.recv(4) == GOING_AWAY  # the first signal has been handled
         served.process.send_signal(signal.SIGINT)
         assert served.ended() == 0
         assert "Traceback" not in served.said

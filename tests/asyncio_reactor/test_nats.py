@@ -129,6 +129,8 @@ async def test_another_program_is_a_publisher_and_a_subscriber(row: ServerRow) -
             await client.flush()
             for _ in range(3):
                 await subscription.next_msg(5)
+            hearing = Deferred.fromCoroutine(until(lambda: len(heard.heard) == 2))
+            await hearing.asFuture(asyncio.get_running_loop())
             bus.publish("room", b"hello", True)
             message = await subscription.next_msg(5)
             await client.close()

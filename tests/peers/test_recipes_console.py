@@ -83,8 +83,10 @@ def test_a_command_and_a_client_of_hixie_75_read_the_same_console(tmp_path: Path
                 watching.stdin.flush()
                 assert watching.stdout.readline() == b"PSU 3.1\n"
                 assert asked_by_ruby(port, "volts", "amperes") == ["12.0 V", "unknown command"]
+                assert watching.stdout.readline() == b"12.0 V\n"
+                assert watching.stdout.readline() == b"unknown command\n"
                 watching.stdin.close()
-                assert watching.stdout.read() == b"12.0 V\nunknown command\n"
+                assert watching.stdout.read() == b""
                 assert watching.wait(PATIENCE) == 0
             finally:
                 watching.kill()

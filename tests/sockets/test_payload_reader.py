@@ -17,6 +17,7 @@ from support.certificates import certificate
 from support.frames import MASK, modern_frame
 from support.log_recorder import Log
 from support.network import Network, Pair
+from support.private_state import conversation_of
 from support.raw_peer import Raw
 from support.waiting import asynchronous, turn, until
 from txhixie import HixieServerFactory
@@ -216,7 +217,8 @@ async def test_a_tap_that_comes_in_the_middle_gets_all_bytes_from_then_on(net: N
     message = Random(2).randbytes(MEBI)
     frame = modern_frame(BINARY, message, key=MASK)
     raw.send(frame[:400_000])
-    await turn(0.05)
+    framing = conversation_of(connection).framing
+    await until(lambda: framing.missing[0] == len(frame) - 400_000)
     connection.tap = Listening.__new__(Listening)
     raw.send(frame[400_000:])
     await until(lambda: server.messages)

@@ -9,9 +9,11 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
+from support import third_party
 from support.certificates import Authority, authority
 from support.daemon import PATIENCE, free_port, program, running
 from support.scripted_peer import read_head, serving
@@ -23,6 +25,21 @@ def environment(**more: str) -> dict[str, str]:
     """The environment of this process, without its variables for proxies."""
     kept = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
     return {**kept, **more}
+
+
+def head_by_curl(*words: str) -> str:
+    """
+    Run curl for one request, and return the head of the response, with LF at the ends of lines.
+
+    curl is ended after the head, since a conversation has no end.
+    """
+    own = ["-sS", "--noproxy", "*", "--http1.1", "-D", "-", "-o", "/dev/null"]
+    command = [str(third_party.curl()), *own, "-m", str(PATIENCE), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        head = "".join(takewhile(str.strip, process.stdout))
+        process.kill()
+    return head
 
 
 def start(

@@ -12,6 +12,7 @@ from hashlib import sha1
 from pathlib import Path
 
 from support.certificates import authority
+from support.daemon import PATIENCE
 from support.frames import modern_frame
 from txhixie.sansio.wire.mask import mask
 
@@ -23,24 +24,32 @@ def serving(script: Script) -> Iterator[int]:
     """
     A server that does with each connection what a test says, and then closes it.
 
+    After the block each script has come to its end, and so has what the script keeps for the test.
+
     :return: its port on 127.0.0.1.
     """
+    talks: list[threading.Thread] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=_serve, args=(listening, script), daemon=True).start()
+        accepting = threading.Thread(target=_serve, args=(listening, script, talks), daemon=True)
+        accepting.start()
         try:
             yield listening.getsockname()[1]
         finally:
             with suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
+            accepting.join(PATIENCE)
+            for talk in talks:
+                talk.join(PATIENCE)
 
 
-def _serve(listening: socket.socket, script: Script) -> None:
+def _serve(listening: socket.socket, script: Script, talks: list[threading.Thread]) -> None:
     while True:
         try:
             peer, _ = listening.accept()
         except OSError:
             return
-        threading.Thread(target=_talk, args=(peer, script), daemon=True).start()
+        talks.append(threading.Thread(target=_talk, args=(peer, script), daemon=True))
+        talks[-1].start()
 
 
 def _talk(peer: socket.socket, script: Script) -> None:

@@ -16,7 +16,7 @@ import jwt
 import pytest
 
 from support import third_party
-from support.command_line import environment, run, start
+from support.command_line import environment, head_by_curl, run, start
 from support.daemon import PATIENCE, Daemon, configured, run_hixie, running
 from support.handshake_bytes import PROOF, accept_for, status_of, whole_request
 from support.jwt_keys import SECRET, encoded, forged, jwk, pem, rsa_key
@@ -66,16 +66,12 @@ def issuer(directory: Path) -> tuple[str, ...]:
 
 def curl(daemon: Daemon, *words: str, target: str = "/") -> tuple[int, str]:
     """The status of a response, and its head."""
-    command = [str(third_party.curl()), "-sS", "--noproxy", "*", "--http1.1", "-D", "-"]
-    command += ["-o", "/dev/null", "-m", "2", *words, f"http://127.0.0.1:{daemon.port}{target}"]
-    ran = subprocess.run(
-        command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment()
-    )
-    return int(ran.stdout.split()[1]), ran.stdout
+    head = head_by_curl(*words, f"http://127.0.0.1:{daemon.port}{target}")
+    return int(head.split()[1]), head
 
 
 def curl_handshake(daemon: Daemon, *words: str, target: str = "/") -> tuple[int, str]:
-    """The same for a WebSocket handshake; curl then waits for data until its timeout."""
+    """The same for a WebSocket handshake."""
     fields = [word for field in HANDSHAKE for word in ("-H", field)]
     return curl(daemon, *fields, *words, target=target)
 

@@ -15,7 +15,7 @@ import pytest
 
 from support import third_party
 from support.blocking_peer import HixieClient, answer, connected
-from support.command_line import environment, run
+from support.command_line import head_by_curl, run
 from support.daemon import PATIENCE, Daemon, configured, run_hixie, running
 from support.guide_pages import block
 from support.handshake_bytes import head_of, request, status_of
@@ -61,26 +61,12 @@ def passwords(tmp_path: Path) -> Passwords:
 
 def curl(daemon: Daemon, *words: str, path: str = "/") -> tuple[int, str]:
     """Status of the response and the fields of its head."""
-    command = [
-        str(third_party.curl()),
-        "-sS",
-        "--noproxy",
-        "*",
-        "--http1.1",
-        "-D",
-        "-",
-        "-o",
-        "/dev/null",
-    ]
-    command += ["-m", "2", *words, f"http://127.0.0.1:{daemon.port}{path}"]
-    ran = subprocess.run(
-        command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment()
-    )
-    return int(ran.stdout.split()[1]), ran.stdout
+    head = head_by_curl(*words, f"http://127.0.0.1:{daemon.port}{path}")
+    return int(head.split()[1]), head
 
 
 def curl_handshake(daemon: Daemon, *words: str) -> int:
-    """Status of a WebSocket handshake of curl, which then waits for data until its timeout."""
+    """Status of a WebSocket handshake of curl."""
     return curl(daemon, *UPGRADE, *words)[0]
 
 

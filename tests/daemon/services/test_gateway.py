@@ -644,6 +644,8 @@ async def test_pings_are_answered_by_the_gateway(net: Network) -> None:
     applications.made[0].pingReceived = seen.append
     application.transport.ping(b"again")
     await until(lambda: ("pong", b"again") in application.events)
+    application.transport.sendTextMessage("after the ping")
+    await until(lambda: applications.made[0].messages)
     assert seen == []
 
 

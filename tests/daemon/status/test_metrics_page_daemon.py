@@ -199,7 +199,9 @@ def test_viewers_of_the_metrics_are_those_of_the_status(tmp_path: Path) -> None:
         assert page.fields["cross-origin-resource-policy"] == "same-origin"
         assert page.fields["cache-control"] == "no-store"
         assert ask(daemon, "/metrics", method="POST").status == 405
-        assert "target=/metrics method" not in daemon.log
+        assert ask(daemon, "/missing").status == 404
+        daemon.logged("target=/missing")
+        assert "method=GET target=/metrics" not in daemon.log
     with running(tmp_path, *METRICS, "--status-allow", "192.0.2.0/24") as daemon:
         assert ask(daemon, "/metrics").status == 403
 

@@ -49,9 +49,27 @@ def until(condition: Any, patience: float = PATIENCE) -> None:
 
 
 def state(daemon: Daemon) -> dict[str, Any]:
-    """The status of the daemon."""
-    found: dict[str, Any] = json.loads(ask(daemon, "/status?format=json").body)
+    """The status of the daemon, once all workers have answered in time."""
+    found: dict[str, Any] = {}
+
+    def is_whole() -> bool:
+        found.update(json.loads(ask(daemon, "/status?format=json").body))
+        return not found["workers"]["silent"]
+
+    until(is_whole)
     return found
+
+
+def metrics(daemon: Daemon) -> str:
+    """The metrics of the daemon, once all workers have answered in time."""
+    found = [""]
+
+    def is_whole() -> bool:
+        found[0] = ask(daemon, "/metrics").body.decode()
+        return 'txhixie_workers{state="silent"} 0.0' in found[0]
+
+    until(is_whole)
+    return found[0]
 
 
 @contextlib.contextmanager
@@ -314,12 +332,12 @@ def test_SIGHUP_reaches_all_workers(tmp_path: Path) -> None:
             file.write_text(f"{right}origins = 5\n")
             daemon.terminate(signal.SIGHUP)
             daemon.logged("] not-reloaded ")
-            assert not workers.lines(1, "reloaded")
             ports = right.replace("port = ", f'port = ["tcp:{old}:interface=127.0.0.1", "{new}", ')
             ports = ports.replace('"\nworkers', '"]\nworkers')
             file.write_text(f'{ports}origins = "http://example.com"\n')
             daemon.terminate(signal.SIGHUP)
             daemon.logged_times("] reloaded kept=1 opened=2", 3)
+            assert [len(workers.lines(number, "reloaded")) for number in (1, 2)] == [1, 1]
             seen: set[int] = set()
             with contextlib.ExitStack() as stack:
                 while seen != {1, 2}:
@@ -455,7 +473,7 @@ def test_a_worker_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None
 
 def in_time(attempt: Callable[[], bool]) -> None:
     """
-    Attempt until the parent has answered each question in time.
+    Attempt until the parent has answered each question, or passed each count on, in time.
 
     After 5 ms a worker decides by its own share, which is another decision. A machine that runs
     other tests as well may be so late.
@@ -561,15 +579,22 @@ def test_wrong_passwords_are_counted_at_all_workers(tmp_path: Path) -> None:
     with working(tmp_path, "--users", str(file)) as workers:
         credentials = b64encode(b"alice:wrong").decode()
         field = f"Authorization: Basic {credentials}"
-        found: list[int | None] = []
-        while found.count(429) < 20:
-            request = whole_request("rfc6455", field)
-            with connected(workers.daemon.port, beginning=request) as peer:
-                found.append(status(peer))
-            assert len(found) < 60
-        # Between the check at a worker and the count at the other one there may be one more.
-        assert 10 <= found.count(401) <= 11
-        assert {*found} == {401, 429}
+        request = whole_request("rfc6455", field)
+        sources = (f"127.0.0.{number}" for number in count(2))
+
+        def attempt() -> bool:
+            source = next(sources)
+            found: list[int | None] = []
+            while found.count(429) < 20:
+                with connected(workers.daemon.port, source, beginning=request) as peer:
+                    found.append(status(peer))
+                assert len(found) < 60
+            assert {*found} == {401, 429}
+            assert found.count(401) >= 10
+            # Between the check at a worker and the count at the other one there may be one more.
+            return found.count(401) <= 11
+
+        in_time(attempt)
 
 
 def test_the_status_has_the_sums_of_all_workers(tmp_path: Path) -> None:
@@ -581,8 +606,7 @@ def test_the_status_has_the_sums_of_all_workers(tmp_path: Path) -> None:
         for _ in range(3):  # of any worker
             found = state(workers.daemon)
             assert found["connections"]["open"] == count
-        text = ask(workers.daemon, "/metrics").body.decode()
-        assert f'txhixie_connections{{state="open"}} {count}.0' in text
+        assert f'txhixie_connections{{state="open"}} {count}.0' in metrics(workers.daemon)
 
 
 def test_topics_are_whole_across_the_workers(tmp_path: Path) -> None:

@@ -620,7 +620,7 @@ class HixieProtocol(Protocol):
                 or READS.joined
                 or output.transport.TLS
             ):
-                output.uncork(True)
+                output.uncork()
             else:
                 # The usual case of uncork(), without its calls: 0.2 us.
                 READS.depth = depth
@@ -660,8 +660,10 @@ class HixieProtocol(Protocol):
                 if self._isMoving and conversation.stage == OPEN and not self._paused:
                     self._move()
         finally:
-            if corked:
-                output.uncork(True)
+            if corked and conversation is None and self._conversation is not None:
+                output.uncorkLater()  # the response of a handshake
+            elif corked:
+                output.uncork()
         if (heldBytes := self.factory.heldBytes) is not None:
             heldBytes.count(self)
 
@@ -707,7 +709,7 @@ class HixieProtocol(Protocol):
                     self._deliver()
             finally:
                 if corked:
-                    output.uncork(read=True)
+                    output.uncork()
         if (heldBytes := self.factory.heldBytes) is not None:
             heldBytes.count(self)
 

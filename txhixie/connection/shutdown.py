@@ -6,8 +6,8 @@ A shutdown is made when a connection begins to close: an idle connection has non
     The transport still has a write buffer, since the peer reads slowly. The transport is closed
     once its write buffer was sent.
 ``CLOSING``
-    All bytes were sent, and no more data of the peer is read. The socket is closed as soon as the
-    current read was processed.
+    All bytes were sent, and no more data of the peer is read. When the current read was processed,
+    the socket is closed at the end of the turn of the reactor.
 ``DROPPED``
     The transport was closed, or its sending half, and will call ``connectionLost``.
 """
@@ -18,7 +18,8 @@ from enum import Enum, auto
 from typing import Any
 
 from twisted.internet.interfaces import ISSLTransport
-from twisted.internet.protocol import connectionDone
+
+from ..sockets.turn_end import turnEndOf
 
 
 class Stage(Enum):
@@ -95,8 +96,7 @@ class Shutdown:
 
         ``loseConnection`` would wait until the reactor reports the socket as writable, and then
         write nothing: 12 us of the 115 us that a conversation takes to open and close. The
-        transport ends here as after ``loseConnection``: when the current read was processed, or in
-        the next turn of the reactor if there is no current read.
+        transport ends here at the end of the turn of the reactor, with others of this turn.
 
         :param corked: whether a read is being processed.
         """
@@ -105,24 +105,17 @@ class Shutdown:
         if not corked:
             self._end()
 
-    def uncorked(self, read: bool = False) -> None:
-        """
-        Close a transport in ``CLOSING``: the current read was processed.
-
-        :param read: whether the reactor itself has called ``dataReceived``.
-        """
+    def uncorked(self) -> None:
+        """Close a transport in ``CLOSING``: the current read was processed."""
         if self.stage is Stage.CLOSING:
-            self._end(read)
+            self._end()
 
-    def _end(self, read: bool = False) -> None:
+    def _end(self) -> None:
         self.stage = Stage.DROPPED
         transport = self._transport
-        if read:
-            transport.connectionLost(connectionDone)
-        else:
-            transport.stopReading()
-            transport.stopWriting()
-            transport.reactor.callLater(0, transport.connectionLost, connectionDone)
+        transport.stopReading()
+        transport.stopWriting()
+        turnEndOf(transport).ends.append(transport)
 
     def giveUp(self) -> None:
         """

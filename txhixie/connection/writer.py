@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from ..sansio.wire.joined_texts import Joiner, take_joined
 from ..sockets.connection_poller import moveFromPoller
 from ..sockets.socket_calls import WIDE_READ, send_last, send_parts
+from ..sockets.turn_end import turnEndOf
 from .log import writeFailure
 from .shutdown import Shutdown
 from .tap import Tap
@@ -181,13 +182,8 @@ class Writer:
         READS.depth += 1
         return True
 
-    def uncork(self, read: bool = False) -> None:
-        """
-        Send the joined bytes: the read was processed.
-
-        :param read: whether the reactor itself has called ``dataReceived``, so that the transport
-            may end within this call.
-        """
+    def uncork(self) -> None:
+        """Send the joined bytes: the read was processed."""
         try:
             if self.join is not None:
                 self.spill()
@@ -195,7 +191,7 @@ class Writer:
                 self.flush()
             self.parts = None
             if self.shutdown is not None:
-                self.shutdown.uncorked(read)
+                self.shutdown.uncorked()
         finally:
             if self.join is not None:
                 self.join = None  # after a KeyboardInterrupt: no other connection may send them
@@ -205,6 +201,19 @@ class Writer:
             if READS.joined and not READS.depth:
                 READS.flush()
 
+    def uncorkLater(self) -> None:
+        """
+        Send the joined bytes at the end of the turn of the reactor: the read was processed.
+
+        Further bytes are joined until then. Without joined bytes, while the transport closes, and
+        where the transport has no reactor, this is :meth:`uncork`.
+        """
+        if not self.direct or not self.parts or self.shutdown is not None or READS.joined:
+            self.uncork()
+            return
+        READS.depth -= 1
+        turnEndOf(self.transport).sends.append((self.transport, self.flushJoined))
+
     def spill(self) -> None:
         """Move the joined text messages to the other joined bytes; join no more of them."""
         texts = take_joined()
@@ -212,7 +221,7 @@ class Writer:
         self.join = None
 
     def flushJoined(self) -> None:
-        """Send bytes that were joined during the read of another connection."""
+        """Send bytes that were joined during the read of another connection, or of this turn."""
         # Before the write, which may pause the application, and this may send more.
         parts, self.parts = self.parts, None
         if parts:

@@ -1,9 +1,10 @@
 """One epoll for all open TCP connections of a reactor.
 
-Twisted's reactors make a log context for each event of each connection: a third of the CPU time of
-a small message. A `ConnectionPoller` is one reader of the reactor. The file descriptor of that
-reader is an epoll of its own, which is readable when one of the connections in it has an event.
-The reactor makes one log context for a turn, and the poller calls all connections that are ready.
+Twisted's reactors make a log context for each event of each connection, which is a third of the CPU
+time of a small message (``log_context.py``). A `ConnectionPoller` is one reader of the reactor. The
+file descriptor of that reader is an epoll of its own, which is readable when one of the connections
+in it has an event. The reactor makes one log context for a turn, and the poller calls all
+connections that are ready.
 
 The transports and the reactor are Twisted's own. A transport is moved with its first message.
 From then on the poller is the reactor of the transport, and passes on all that is not about events
@@ -27,6 +28,7 @@ from twisted.python import context, log
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
+from .log_context import LogContext, prefix_of
 from .socket_calls import READ_SIZE, receive
 
 _HAS_EPOLL: Final = hasattr(select, "epoll")
@@ -104,29 +106,6 @@ class _Entrance:
         return ", ".join(map(repr, self.connections))
 
 
-class _LogContext(dict[str, Any]):
-    """
-    The log context of ``twisted.python.log`` during a turn of a poller.
-
-    Twisted copies the context when a line is logged. Only then the prefix of the connection is
-    made.
-    """
-
-    def __init__(self, poller: ConnectionPoller) -> None:
-        super().__init__(isError=0)
-        self._poller = poller
-
-    def copy(self) -> dict[str, Any]:
-        """Return a context with the prefix of the connection that is called."""
-        return {**self, "system": self["system"]}
-
-    def __missing__(self, name: str) -> str:
-        """Return the prefix, which is not in the dictionary."""
-        if name != "system":
-            raise KeyError(name)
-        return self._poller.logPrefix()
-
-
 class ConnectionPoller:
     """
     The moved connections of one reactor, and the reactor of these.
@@ -146,7 +125,7 @@ class ConnectionPoller:
         self._writers: dict[int, Any] = {}
         self._entrance: ReferenceType[_Entrance] | None = None
         self._called: Any = None  # the connection that is called now
-        self._logContext = _LogContext(self)
+        self._logContext = LogContext(lambda: prefix_of(self._called))
         directlyProvides(self, providedBy(reactor))
 
     def __getattr__(self, name: str) -> Any:
@@ -167,13 +146,6 @@ class ConnectionPoller:
     def dispatch(self) -> Callable[[], None]:
         """Calls the connections that are ready."""
         return partial(context.call, {log.ILogContext: self._logContext}, self._callAll)
-
-    def logPrefix(self) -> str:
-        """Return the prefix of log lines of the connection that is called now."""
-        try:
-            return str(self._called.logPrefix())
-        except Exception:
-            return "(buggy logPrefix method)"  # the words of Twisted's reactors
 
     def take(self, transport: Any) -> None:
         """

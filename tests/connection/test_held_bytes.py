@@ -140,6 +140,32 @@ def test_what_a_compressed_message_inflates_to_is_counted(dialect: str) -> None:
     server.done()
 
 
+@each
+@pytest.mark.parametrize("rest", ["unfinished", "broken", "closed"])
+def test_a_connection_that_has_ended_holds_nothing(dialect: str, rest: str, log: Log) -> None:
+    """Its unfinished message is discarded, and so are bytes behind an error or a close."""
+    server = Server()
+    other = server.opened(dialect)
+    end = server.opened(dialect)
+    peer = end.peer
+    more = b"x" * 5000
+    end.receive(
+        {
+            "unfinished": part(dialect, 50 * KIBI),
+            "broken": peer.broken() + more,
+            "closed": peer.close() + more,
+        }[rest]
+    )
+    end.receive(more)
+    if not end.wire.dead:
+        end.lose()
+    assert list(server.factory.connections) == [other.protocol]
+    assert server.held.total == 0
+    server.clock.advance(1)
+    assert server.held.total == 0
+    server.done()
+
+
 def test_incomplete_heads_and_early_bytes_are_counted(log: Log) -> None:
     server = Server(applications=Answering(lambda offer: Deferred()))
     head = server.connection()
@@ -218,6 +244,17 @@ def test_after_a_reload_all_connections_have_the_new_ceiling(
         assert end.wire.endings
     end.lose()
     assert not clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls"])
+@asynchronous
+async def test_an_idle_connection_holds_nothing(over: str, net: Network) -> None:
+    """Over TCP its response was held until the end of the turn of the reactor."""
+    held = HeldBytes(MOST)
+    place = await net.serve(Applications(Recorder), over, origins=["*"], heldBytes=held)
+    for dialect in ("hixie-75", "rfc6455"):
+        await (await net.raw(place)).opens(dialect)
+        assert held.total == 0
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls", "unix"])

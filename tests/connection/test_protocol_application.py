@@ -3,6 +3,7 @@ memory, both sides."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from support.applications import Applications, Recorder, Source, closed, echo
 from support.dialect_marks import both, each, hixie, modern
 from support.dialect_names import MODERN
 from support.handshake_bytes import KEY3, request
+from support.log_recorder import Log
 from support.memory_connection import ClientEnd, End, ServerEnd, opened
 from txhixie import CleanClose, Limits, NotOpen, UsageError
 from txhixie.sansio.closing import Ended
@@ -423,6 +425,105 @@ def test_messages_received_before_the_end_are_delivered_before_it(dialect: str, 
     application.transport.resumeProducing()
     assert application.messages == ["a", "b", "c"]
     assert isinstance(closed(application), CleanClose)
+    assert not end.factory.connections
+    end.done()
+
+
+def ends_of(log: Log) -> int:
+    """The number of ends in the log."""
+    return len([line for line in log.lines() if line.startswith("ended ")])
+
+
+@both
+@each
+def test_an_application_that_takes_one_message_at_a_time_gets_all_before_the_end(
+    dialect: str, side: str, log: Log
+) -> None:
+    """It pauses in each message event, and resumes there since its work is done at once."""
+
+    def takes(application: Recorder) -> None:
+        application.transport.pauseProducing()
+        if application.messages != ["a"]:
+            application.transport.resumeProducing()
+            application.events.append(("taken",))
+
+    end, application = opened(dialect, Recorder(text=takes), side, logConnections=True)
+    end.receive(end.peer.text("a", "b", "c", "d"))
+    end.lose(ConnectionLost())
+    assert application.messages == ["a"]
+    application.transport.resumeProducing()
+    assert application.messages == ["a", "b", "c", "d"]
+    told = [name for name, *_ in application.events]
+    assert told[told.index("text") :] == ["text", *["text", "taken"] * 3, "lost"]
+    assert ends_of(log) == 1
+    assert not end.factory.connections
+    end.done()
+
+
+@both
+@each
+def test_a_connection_that_is_lost_inside_a_message_event_has_its_other_messages_first(
+    dialect: str, side: str, log: Log
+) -> None:
+    """An application that runs the reactor inside the event can cause that."""
+
+    def loses(application: Recorder) -> None:
+        if application.messages == ["a"]:
+            end.lose(ConnectionLost())
+
+    end, application = opened(dialect, Recorder(text=loses), side, logConnections=True)
+    end.receive(end.peer.text("a", "b", "c"))
+    end.clock.advance(0)
+    assert application.told[-4:] == ["text", "text", "text", "lost"]
+    assert application.messages == ["a", "b", "c"]
+    assert ends_of(log) == 1
+    assert not end.factory.connections
+    end.done()
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit])
+@pytest.mark.parametrize("how", ["resumed", "next turn"])
+def test_a_connection_ends_after_a_BaseException_of_its_application(
+    how: str, error: type[BaseException]
+) -> None:
+    """Within dataReceived the reactor ends it; elsewhere nobody would read it again."""
+
+    def leaves(application: Recorder) -> None:
+        if application.messages[-1] == "b" * 100:
+            raise error
+
+    end, application = opened("rfc6455", Recorder(text=leaves), limits=Limits(turn_size=150))
+    if how == "resumed":
+        application.transport.pauseProducing()
+    end.receive(end.peer.text("a" * 100, "b" * 100, "c" * 100))
+    with pytest.raises(error):
+        if how == "resumed":
+            application.transport.resumeProducing()
+        for _ in range(3):
+            end.clock.advance(0)
+    assert end.wire.endings == ["abort"]
+    end.lose(ConnectionLost())
+    end.clock.advance(0)
+    assert application.told[-1] == "lost"
+    assert "c" * 100 not in application.messages
+    assert not end.factory.connections
+    end.done()
+
+
+@both
+@each
+def test_an_application_may_resume_in_its_connectionLost(dialect: str, side: str, log: Log) -> None:
+    def resumes(application: Recorder) -> None:
+        application.transport.resumeProducing()
+
+    options = {"limits": Limits(drain_timeout=7), "logConnections": True}
+    end, application = opened(dialect, Recorder(lost=resumes), side, **options)
+    application.transport.pauseProducing()
+    end.receive(end.peer.text("a"))
+    end.lose(ConnectionLost())
+    end.clock.advance(7.1)
+    assert application.told.count("lost") == 1
+    assert ends_of(log) == 1
     assert not end.factory.connections
     end.done()
 

@@ -128,3 +128,33 @@ def test_even_a_BaseException_of_a_producer_does_not_delay_other_connections(how
     assert other.wire.writes[-1:] == [other.own.text("are you there?")]
     end.done()
     other.done()
+
+
+class Leaving(Source):
+    """A producer that ends the program when it is paused inside a write."""
+
+    def pauseProducing(self) -> None:
+        raise SystemExit
+
+
+def test_after_a_BaseException_of_a_producer_the_other_connections_send_with_the_next_read() -> (
+    None
+):
+    read, _ = outflow()
+    leaving, full = outflow()
+    first, second = outflow(), outflow()
+    leaving.attach(Leaving())
+    full._limit = 1  # private: Output has one limit, of 64 KiB, which no option sets
+    read.cork()
+    for each in (leaving, first[0], second[0]):
+        each.write(b"aa")
+    with pytest.raises(SystemExit):
+        read.uncork()
+    for other, _ in (first, second):
+        other.write(b"b")
+    read.cork()
+    read.uncork()
+    assert [wire.written for _, wire in (first, second)] == [b"aab", b"aab"]
+    for other, wire in (first, second):
+        other.write(b"c")
+        assert wire.writes[-1] == b"c"

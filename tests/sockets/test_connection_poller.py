@@ -472,6 +472,28 @@ async def test_an_exception_in_connectionLost_disturbs_no_other_connection(
         assert (type(logged), str(logged)) == (Broken, "connectionLost is broken")
 
 
+@asynchronous
+async def test_not_even_a_KeyboardInterrupt_in_connectionLost_ends_other_connections(
+    net: Network, log: Log
+) -> None:
+    class Interrupted(Moved):
+        def connectionLost(self, reason: Failure = connectionDone) -> None:
+            super().connectionLost(reason)
+            if self is port.made[0]:
+                raise KeyboardInterrupt
+
+    async with Port(net, True, Interrupted) as port:
+        interrupted, first = await port.connect()
+        other, second = await port.connect()
+        second.sendall(b"hello")
+        first.close()
+        await until(lambda: interrupted.reason is not None and other.data)
+        second.sendall(b", again")
+        await until(lambda: other.data == b"hello, again")
+        assert other.reason is None
+        assert [type(error) for error in log.tracebacks()] == [KeyboardInterrupt]
+
+
 @on_and_off
 @asynchronous
 async def test_lines_of_the_log_have_the_prefix_of_their_connection(

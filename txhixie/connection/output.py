@@ -86,6 +86,13 @@ class Output(Writer):
             if owner is not None and (heldBytes := owner.factory.heldBytes) is not None:
                 heldBytes.grew(owner.factory, owner)
 
+    def flushJoined(self) -> None:
+        """Send the joined bytes, which the connection holds no more."""
+        super().flushJoined()
+        owner = self.owner
+        if owner is not None and (heldBytes := owner.factory.heldBytes) is not None:
+            heldBytes.count(owner)
+
     def _overflows(self, size: int) -> bool:
         """
         Whether the write buffer exceeds ``Limits.unsent_size``; the connection is then aborted.

@@ -917,16 +917,21 @@ class HixieProtocol(Protocol):
         """Deliver waiting messages after a pause; then read, or end a lost connection."""
         corked = self._output.cork()
         try:
-            self._deliver()
-        finally:
-            if corked:
-                self._output.uncork()
+            try:
+                self._deliver()
+            finally:
+                if corked:
+                    self._output.uncork()
+        except BaseException:
+            # Within dataReceived the reactor would end the connection. Here it would stay paused.
+            self.abortConnection("the application failed")
+            raise
         if self._paused:
             return
-        if not self.connected:
-            self._finish()
-        else:
+        if self.connected:
             self.transport.resumeProducing()
+        elif not self._delivering:  # otherwise the delivery that goes on comes here later
+            self._finish()
 
     # Keepalive.
 
@@ -1157,6 +1162,8 @@ class HixieProtocol(Protocol):
             self._tellEnding(ended)
         if self._output.owner is not None:  # otherwise its transport has called this
             self._output.stopProducing()
+        if self._delivering:  # the application has run the reactor: the delivery goes on first
+            self._waitForTurn()
         if not self._paused:
             self._finish()  # all complete frames were processed
             return
@@ -1191,6 +1198,8 @@ class HixieProtocol(Protocol):
 
     def _finish(self) -> None:
         """Call the application's ``connectionLost``, after the last message was delivered."""
+        if self._application is None:
+            return  # the application has resumed the connection in its connectionLost
         try:
             if self._conversation is not None:
                 self._tellLost(self._conversation.forget())
@@ -1203,6 +1212,8 @@ class HixieProtocol(Protocol):
         if self._newest is not None:
             self._newest = None
             self._countSkipped("ended")
+        if self._conversation is not None:
+            self._conversation.release()  # an ended connection holds no bytes: see held_bytes.py
         factory = self.factory
         if self._turning is not None or factory.draining:
             turning, self._turning = self._turning, None

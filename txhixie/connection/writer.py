@@ -84,7 +84,7 @@ class Reads:
         while self.joined and not self.depth:
             # The list is replaced first: a producer that is paused may cause another write.
             writers, self.joined = self.joined, []
-            for writer in writers:
+            for index, writer in enumerate(writers):
                 try:
                     # The usual case of flushJoined(), without its calls: they would take 0.3 us for
                     # each receiver of a broadcast.
@@ -101,6 +101,10 @@ class Reads:
                     # A write may pause the application's producer, which may raise.
                     what = "unhandled error while flushing a WebSocket connection"
                     writeFailure(_log, what, getattr(writer, "owner", None))
+                except BaseException:
+                    # A KeyboardInterrupt, or a SystemExit of the producer. The others send later.
+                    self.joined[:0] = writers[index + 1 :]
+                    raise
 
 
 READS: Final = Reads()

@@ -323,8 +323,6 @@ class ConnectionPoller:
             else:
                 self.removeWriter(transport)
                 transport.connectionLost(Failure(why))
-        except KeyboardInterrupt:
-            raise
         except BaseException:
             log.err()  # otherwise the reactor would end the poller, with all connections
 

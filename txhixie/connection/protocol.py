@@ -1212,8 +1212,6 @@ class HixieProtocol(Protocol):
         if self._newest is not None:
             self._newest = None
             self._countSkipped("ended")
-        if self._conversation is not None:
-            self._conversation.release()  # an ended connection holds no bytes: see held_bytes.py
         factory = self.factory
         if self._turning is not None or factory.draining:
             turning, self._turning = self._turning, None

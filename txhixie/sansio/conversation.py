@@ -843,12 +843,18 @@ class Conversation:
             self.framing.release()
 
     def forget(self) -> Ended:
-        """End the conversation: deliver nothing more; return how the conversation ended."""
+        """
+        End the conversation, and discard its buffered bytes: deliver nothing more.
+
+        :return: how the conversation ended.
+        """
         ended = self.ended
         if ended is None:
             ended = self.ended = self._lost()
         self.stage = _OVER
         self.rest = None
+        if self.buffers:
+            self.release()  # an application may keep the connection
         return ended
 
     def lost(self, orderly: bool = True) -> Ended:

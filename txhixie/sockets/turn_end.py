@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python import context, log
 
@@ -28,27 +28,22 @@ class TurnEnd:
 
     :ivar sends: transports, each with a function that sends bytes.
     :ivar ends: transports, whose ``connectionLost`` is called after all functions of ``sends``.
+    :ivar delayed: the delayed call of the reactor that makes the calls, if there are any.
+    :ivar logContext: the log context during the calls.
     """
 
-    __slots__ = ("_called", "_delayed", "_logContext", "ends", "sends")
+    __slots__ = ("_called", "delayed", "ends", "logContext", "sends")
 
     def __init__(self) -> None:
         self.sends: list[tuple[Any, Callable[[], None]]] = []
         self.ends: list[Any] = []
         self._called: Any = None  # the transport that is called now
-        self._delayed: IDelayedCall | None = None
-        self._logContext = LogContext(lambda: prefix_of(self._called))
+        self.delayed: IDelayedCall | None = None
+        self.logContext = LogContext(lambda: prefix_of(self._called))
 
-    def schedule(self, reactor: IReactorTime) -> None:
-        """Have the reactor make the calls at the end of its turn."""
-        # The call is cancelled by ``trial`` if it is pending after a test.
-        if self._delayed is None or not self._delayed.active():
-            self._delayed = reactor.callLater(
-                0, context.call, {log.ILogContext: self._logContext}, self._callAll
-            )
-
-    def _callAll(self) -> None:
-        self._delayed = None
+    def callAll(self) -> None:
+        """Make the calls; called by the reactor."""
+        self.delayed = None
         sends, self.sends = self.sends, []
         for self._called, send in sends:
             try:
@@ -75,7 +70,10 @@ def turnEndOf(transport: Any) -> TurnEnd:
     found = _TURN_ENDS.get(reactor)
     if found is None:
         found = _TURN_ENDS[reactor] = TurnEnd()
-    found.schedule(reactor)
+    # The delayed call is cancelled by ``trial`` if it is pending after a test.
+    if found.delayed is None or not found.delayed.active():
+        inContext = {log.ILogContext: found.logContext}
+        found.delayed = reactor.callLater(0, context.call, inContext, found.callAll)
     return found
 
 

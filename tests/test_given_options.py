@@ -368,18 +368,19 @@ def test_limits_of_a_secure_url_are_looked_at_before_they_are_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "wrong"),
+    ("option", "wrong", "expected"),
     [
-        ("message_size", "1"),
-        ("message_size", None),
-        ("open_timeout", None),
-        ("ping_timeout", None),
-        ("ping_interval", "20"),
-        ("close_timeout", True),
+        ("message_size", "1", "int, not str"),
+        ("message_size", None, "int, not None"),
+        ("message_size", 1e6, "int, not float"),
+        ("open_timeout", None, "a number, not None"),
+        ("ping_timeout", None, "a number, not None"),
+        ("ping_interval", "20", "a number, not str"),
+        ("close_timeout", True, "a number, not bool"),
     ],
 )
-def test_a_limit_is_a_number(option: str, wrong: Any) -> None:
-    refuses(lambda: Limits(**{option: wrong}), f"{option}: expected a number, not ")
+def test_a_limit_is_a_number(option: str, wrong: Any, expected: str) -> None:
+    refuses(lambda: Limits(**{option: wrong}), f"{option}: expected {expected}")
 
 
 @pytest.mark.parametrize("wrong", [b"http://proxy:3128", 5, ["http://proxy:3128"], ("proxy", 3128)])

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import Any, Final
 
+from .arguments import scalars
+
 MOST: Final = sys.maxsize >> 1
 """Largest size: more than any memory, and small enough that C code can add to it."""
 
@@ -176,15 +178,16 @@ class Limits:
             for a ``ping_interval``, ``ping_timeout``, ``stall_timeout``, ``idle_timeout``,
             ``lifetime`` or rate of 0, and for a
             ``stop_spread`` that exceeds ``stop_timeout``.
-        :raises TypeError: for a value that is not a number.
+        :raises TypeError: for a size, or a number of fields or fragments, that is not an ``int``,
+            and for a timeout or rate that is not a number.
         """
         for field in fields(self):
             value: Any = getattr(self, field.name)
             is_optional = "None" in str(field.type)
             if value is None and is_optional:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{field.name}: expected a number, not {type(value).__name__}")
+            # The C code counts with sizes, and takes no float.
+            scalars(int if str(field.type).startswith("int") else float, **{field.name: value})
             if field.name.startswith("ping_") or field.name in _SOME_SECONDS:
                 right, what = 0 < value < inf, "more than 0 seconds"
             elif field.name.endswith("_per_second"):

@@ -8,8 +8,9 @@ import pytest
 from support.peer_errors import assert_raises
 from txhixie.errors import InvalidHandshake
 from txhixie.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS, EXTENSIONS
+from txhixie.sansio.extensions.deflate import Inflater
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame, FrameTransform
-from txhixie.sansio.extensions.extension import accept, agree
+from txhixie.sansio.extensions.extension import accept, agree, unchanged_below
 from txhixie.sansio.extensions.permessage_deflate import MessageTransform, PermessageDeflate
 from txhixie.sansio.http.parameters import Named, read_list
 
@@ -110,3 +111,14 @@ def test_our_own_two_sides_agree(ours: PermessageDeflate | DeflateFrame) -> None
     answered, transform = accept([ours], [(ours.name, ours.offers())])
     assert transform is not None
     assert type(agree([ours], answered)) is type(transform)
+
+
+def test_the_size_of_an_unchanged_message_is_an_int() -> None:
+    """It reaches the C code, which would refuse each text of the connection."""
+    transform = MessageTransform(None, Inflater(15, False), 256)
+    assert unchanged_below(transform) == 256
+    transform.unchanged_below = -(1 << 70)
+    assert unchanged_below(transform) == 0
+    transform.unchanged_below = 256.0  # type: ignore[assignment]  # the test sets a wrong type
+    with pytest.raises(TypeError, match=r"^unchanged_below: expected int, not float$"):
+        unchanged_below(transform)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol, cast
 
-from ..arguments import several
+from ..arguments import scalars, several
 from ..errors import InvalidHandshake
 from ..http.parameters import Named, Parameters
 
@@ -89,9 +89,13 @@ def unchanged_below(transform: Transform | None) -> int:
     Return a number of bytes: each message of fewer bytes is encoded as it is.
 
     A transform may have it as an attribute of the same name. Without one, it is 0.
+
+    :raises TypeError: for an attribute that is not an ``int``, which the C code would refuse with
+        each text.
     """
     below: int = getattr(transform, "unchanged_below", 0)
-    return below
+    scalars(int, unchanged_below=below)
+    return max(below, 0)
 
 
 class Agreed(NamedTuple):

@@ -14,6 +14,7 @@ from support.dialect_names import HIXIE, MODERN, NAMES, code_of
 from support.handshake_bytes import whole_request
 from support.log_recorder import Log
 from support.memory_connection import ServerEnd, opened
+from support.private_state import conversation_of
 from txhixie import Accepted, Channel, Counters, Delivery, Limits, PreparedMessage, broadcast, serve
 from txhixie.extensions import Agreed, DeflateFrame, Extension, PermessageDeflate
 from txhixie.sansio.wire.frame import Side
@@ -277,13 +278,42 @@ def test_a_producer_that_raises_does_not_end_the_broadcast(log: Log) -> None:
     members = [member() for _ in range(3)]
     producer: Any = Faulty()
     members[1][1].transport.attachProducer(producer)
-    outcome = broadcast([server.transport for _, server, _ in members], BIG, compress=False)
-    assert outcome == delivery(sent=2, skipped=1)
-    (failure,) = log.tracebacks()
-    assert str(failure) == "faulty producer"
+    message = PreparedMessage(BIG, compress=False)
+    # The first time the frame is made, the second time it is there.
+    for count in (1, 2):
+        outcome = broadcast([server.transport for _, server, _ in members], message)
+        # The write buffer has the message, which arrives.
+        assert outcome == delivery(sent=3)
+        (failure,) = log.tracebacks()
+        assert str(failure) == "faulty producer"
+        for pair, server, client in members:
+            assert conversation_of(server.transport).sent == count
+            pair.pump()
+            assert client.messages == [BIG] * count
     for pair, *_ in members:
-        pair.pump()
         pair.done()
+
+
+def test_an_extension_that_raises_sends_nothing(log: Log) -> None:
+    """The message has no frame for this connection."""
+
+    class Failing:
+        reserved = 0x40
+
+        def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
+            raise RuntimeError("faulty extension")
+
+        def decode(self, *_: object) -> bytes:
+            return b""
+
+    pair, server, client = member()
+    conversation_of(server.transport)._transform = Failing()  # private: agreed otherwise
+    assert broadcast([server.transport], "hello") == delivery(skipped=1)
+    assert conversation_of(server.transport).sent == 0
+    assert [str(failure) for failure in log.tracebacks()] == ["faulty extension"]
+    pair.pump()
+    assert client.messages == []
+    pair.done()
 
 
 class Interleaving(Recorder):

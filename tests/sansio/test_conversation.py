@@ -20,6 +20,7 @@ from txhixie.sansio.closing import Ended
 from txhixie.sansio.conversation import Conversation
 from txhixie.sansio.dialects import DIALECTS, named
 from txhixie.sansio.limits import Limits
+from txhixie.sansio.prepared_message import PreparedMessage
 from txhixie.sansio.wire.frame import Close, CloseCode, Frame, Messages, Opcode, Side
 from txhixie.testing.strategies import deliveries
 
@@ -733,3 +734,37 @@ def test_any_bytes_are_messages_or_a_close(
     whole = judge([garbage])
     assert judge(byte_by_byte(garbage)) == whole
     assert judge(data.draw(deliveries(garbage))) == whole
+
+
+@pytest.mark.parametrize("size", [3, 20_000, 70_000])
+@pytest.mark.parametrize("name", ["hixie-76", "rfc6455"])
+def test_a_message_counts_as_sent_if_a_producer_raises_within_the_write(
+    name: str, size: int
+) -> None:
+    """The write buffer has the message; a message that cannot be encoded is not written."""
+    driver = ConversationDriver(name)
+    conversation = driver.conversation
+    write = driver.effects.write
+
+    def writing(data: bytes, *more: bytes) -> None:
+        write(data, *more)
+        raise RuntimeError("the producer cannot pause")
+
+    driver.effects.write = writing  # type: ignore[method-assign]  # the port of the test
+    sends: list[Callable[[], object]] = [
+        lambda: conversation.send_text("x" * size),
+        lambda: conversation.send_prepared(PreparedMessage("x" * size)),
+        lambda: conversation.send_prepared(PreparedMessage("x" * size)),
+    ]
+    if name == "rfc6455":
+        sends.append(lambda: conversation.send_bytes(b"x" * size))
+    else:
+        with pytest.raises(UnsupportedByDialect):
+            conversation.send_bytes(b"x" * size)
+    with pytest.raises(UnicodeEncodeError):
+        conversation.send_text("\ud800" * size)
+    assert conversation.sent == 0
+    for count, send in enumerate(sends, 1):
+        with pytest.raises(RuntimeError, match="cannot pause"):
+            send()
+        assert conversation.sent == count

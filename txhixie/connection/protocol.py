@@ -337,16 +337,18 @@ class HixieProtocol(Protocol):
         if not output.full:
             # The usual case of conversation.send_prepared(), without its call.
             frame = message.frames.get(conversation.encoding)
+            sent = conversation.sent
             try:
                 if frame is not None and len(frame) <= self.factory.limits.unsent_size:
+                    conversation.sent = sent + 1
                     output.write(frame)
-                    conversation.sent += 1
                     return SENT
                 outcome = conversation.send_prepared(message)
             except Exception:
-                # A write may pause the application's producer, which may raise.
+                # A write may pause the application's producer, which may raise: after the bytes
+                # were taken. An extension raises before them.
                 self._logFailure("unhandled error while sending a broadcast message")
-                return OMITTED
+                return OMITTED if conversation.sent == sent else SENT
         elif not (outcome := conversation.refuses(message)):
             return self._skip(message, slow)
         if outcome:

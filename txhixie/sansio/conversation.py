@@ -7,7 +7,7 @@ the peer itself, as the dialect requires; its caller receives messages only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
 from sys import intern
@@ -114,7 +114,7 @@ class Conversation:
     Messages of one connection, from its handshake to its end.
 
     :ivar received: number of complete messages received.
-    :ivar sent: number of messages sent.
+    :ivar sent: number of messages sent, also of one that the port has taken before it raised.
     :ivar ended: how the conversation ended, from the first sign of its end; ``None`` while it is
         open.
     :ivar delivered: bytes of messages that were delivered in this turn of the reactor, and 128
@@ -584,10 +584,10 @@ class Conversation:
         except TypeError:
             raise not_text(text) from None
         if frame:
+            self.sent += 1  # before the write, which may pause a producer that raises
             self._port.write(frame)
         else:
             self._send_otherwise(TEXT, payload, compress)
-        self.sent += 1
 
     def send_bytes(self, data: bytes, compress: bool | None = None) -> None:
         """
@@ -604,10 +604,11 @@ class Conversation:
         if type(data) is not bytes:
             data = whole_bytes("a binary message", data)
         if self._transform is None and len(data) < _LONG:
-            self._port.write(self.framing.encode(BINARY, data))
+            frame = self.framing.encode(BINARY, data)
+            self.sent += 1
+            self._port.write(frame)
         else:
             self._send_otherwise(BINARY, data, compress)
-        self.sent += 1
 
     def _send_otherwise(self, opcode: int, payload: bytes, compress: bool | None) -> None:
         """Send a message that an extension may transform, or that is long."""
@@ -615,9 +616,11 @@ class Conversation:
         if self._transform is not None:
             payload, reserved = self._transform.encode(payload, compress)
         if len(payload) < _LONG:
-            self._port.write(self.framing.encode(opcode, payload, True, reserved))
+            parts: Iterable[bytes] = (self.framing.encode(opcode, payload, True, reserved),)
         else:
-            self._port.write(*self.framing.encode_parts(opcode, payload, True, reserved))
+            parts = self.framing.encode_parts(opcode, payload, True, reserved)
+        self.sent += 1
+        self._port.write(*parts)
 
     def send_prepared(self, message: PreparedMessage) -> int:
         """
@@ -630,8 +633,8 @@ class Conversation:
         frame = message.frames.get(self.encoding) or self._prepare(message)
         if frame is None:
             return UNSUPPORTED
-        self._port.write(frame)
         self.sent += 1
+        self._port.write(frame)
         return SENT
 
     def refuses(self, message: PreparedMessage) -> int:

@@ -1,10 +1,44 @@
 """What txhixie is and needs. Settings of tools are in pyproject.toml."""
 
 import pathlib
+import sysconfig
 
 from setuptools import Extension, find_packages, setup
 
 here = pathlib.Path(__file__).parent
+
+# Optional: where there is no compiler, their twins in Python do the same (sansio/compiled.py). None
+# for a free-threaded Python: their static buffers belong to the thread that holds the interpreter's
+# lock, and such a Python has neither that lock nor the stable ABI.
+compiled = [
+    Extension(
+        "txhixie.sansio.wire._wire",
+        ["txhixie/sansio/wire/_wire.c"],
+        depends=["txhixie/sansio/compiled.h", "txhixie/sansio/wire/mask.h"],
+        extra_compile_args=["-O3"],
+        py_limited_api=True,
+        optional=True,
+    ),
+    # sockets/socket_calls.py. Not on Windows, where send() takes no parts.
+    Extension(
+        "txhixie.sockets._sockets",
+        ["txhixie/sockets/_sockets.c"],
+        depends=["txhixie/sansio/compiled.h", "txhixie/sansio/wire/mask.h"],
+        extra_compile_args=["-O3"],
+        py_limited_api=True,
+        optional=True,
+    ),
+    # sansio/http/head.py and the files that it names.
+    Extension(
+        "txhixie.sansio.http._request",
+        ["txhixie/sansio/http/_request.c"],
+        depends=["txhixie/sansio/compiled.h"],
+        extra_compile_args=["-O3"],
+        py_limited_api=True,
+        optional=True,
+    ),
+]
+is_free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 setup(
     name="txhixie",
@@ -34,36 +68,8 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["txhixie", "txhixie.*"]), "twisted.plugins"],
     entry_points={"console_scripts": ["txhixie = txhixie.cli.main:main"]},
-    # Optional: where there is no compiler, sansio/wire/mask.py does the same.
-    ext_modules=[
-        Extension(
-            "txhixie.sansio.wire._wire",
-            ["txhixie/sansio/wire/_wire.c"],
-            depends=["txhixie/sansio/compiled.h", "txhixie/sansio/wire/mask.h"],
-            extra_compile_args=["-O3"],
-            py_limited_api=True,
-            optional=True,
-        ),
-        # sockets/socket_calls.py. Not on Windows, where send() takes no parts.
-        Extension(
-            "txhixie.sockets._sockets",
-            ["txhixie/sockets/_sockets.c"],
-            depends=["txhixie/sansio/compiled.h", "txhixie/sansio/wire/mask.h"],
-            extra_compile_args=["-O3"],
-            py_limited_api=True,
-            optional=True,
-        ),
-        # sansio/http/head.py and the files that it names.
-        Extension(
-            "txhixie.sansio.http._request",
-            ["txhixie/sansio/http/_request.c"],
-            depends=["txhixie/sansio/compiled.h"],
-            extra_compile_args=["-O3"],
-            py_limited_api=True,
-            optional=True,
-        ),
-    ],
-    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    ext_modules=[] if is_free_threaded else compiled,
+    options={} if is_free_threaded else {"bdist_wheel": {"py_limited_api": "cp311"}},
     package_data={
         "txhixie": [
             "py.typed",

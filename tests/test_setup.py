@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -50,3 +53,33 @@ def test_the_running_Python_is_among_the_supported_versions() -> None:
     assert all(name in SpecifierSet(told("python_requires")) for name in named)
     assert told("python_requires") == f">={named[0]}"
     assert "{}.{}".format(*sys.version_info) in named
+
+
+@pytest.mark.parametrize("is_free_threaded", [False, True])
+def test_a_free_threaded_Python_gets_a_wheel_without_C(
+    is_free_threaded: bool, tmp_path: Path
+) -> None:
+    """setuptools refuses the stable ABI there, and the C code needs the interpreter's lock."""
+    program = f"""
+import runpy, sys, sysconfig
+import setuptools
+sysconfig.get_config_vars()["Py_GIL_DISABLED"] = {int(is_free_threaded)}
+made = []
+setup = setuptools.setup
+setuptools.setup = lambda **options: made.append(setup(**options))
+sys.argv = ["setup.py", "-q", "egg_info", "--egg-base", {str(tmp_path)!r}]
+runpy.run_path("setup.py", run_name="__main__")
+wheel = made[0].get_command_obj("bdist_wheel")
+wheel.ensure_finalized()
+print(made[0].has_ext_modules(), wheel.py_limited_api)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == ("False False" if is_free_threaded else "True cp311")

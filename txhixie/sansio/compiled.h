@@ -1,5 +1,5 @@
 /* What each module in C begins and ends with; compiled.py imports the modules.
- * Limited API: one build works with every Python from 3.11 on. */
+ * Limited API: one build works with every Python from 3.11 on that has the interpreter's lock. */
 #pragma once
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000

@@ -26,42 +26,41 @@ every_way = pytest.mark.parametrize("way", WAYS)
 _built = TemporaryDirectory(prefix="txhixie-wire-")
 
 
-@cache
-def shared_object() -> Path:
-    """The path of the compiled extension."""
+def built(source: Path, path: Path) -> Path:
+    """Compile a C file with warnings as errors; return the path of the module."""
     compiler = program("cc", get="Debian: gcc and python3-dev")
-    path = Path(_built.name) / "_wire.abi3.so"
     include = sysconfig.get_path("include")
     flags = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{include}")
-    subprocess.run([compiler, *flags, *FOLDER.glob("*.c"), "-o", path], check=True, timeout=60)
+    subprocess.run([compiler, *flags, source, "-o", path], check=True, timeout=60)
     return path
 
 
-@cache
-def compiled() -> ModuleType:
-    """The compiled extension, imported under its own name, without an entry in ``sys.modules``."""
-    spec = importlib.util.spec_from_file_location(NAME, shared_object())
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-def _compiled_file(source: str, name: str) -> ModuleType:
-    """A module of one file, compiled from this checkout."""
-    compiler = program("cc", get="Debian: gcc and python3-dev")
-    path = Path(_built.name) / f"{Path(source).stem}.abi3.so"
-    include = sysconfig.get_path("include")
-    flags = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{include}")
-    package = FOLDER.parents[1]
-    subprocess.run([compiler, *flags, package / source, "-o", path], check=True, timeout=60)
+def imported(path: Path, name: str) -> ModuleType:
+    """Import a compiled module under a name, without an entry in ``sys.modules``."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
+
+
+@cache
+def shared_object() -> Path:
+    """The path of the compiled extension."""
+    return built(FOLDER / "_wire.c", Path(_built.name) / "_wire.abi3.so")
+
+
+@cache
+def compiled() -> ModuleType:
+    """The compiled extension, imported under its own name."""
+    return imported(shared_object(), NAME)
+
+
+def _compiled_file(source: str, name: str) -> ModuleType:
+    """A module of one file, compiled from this checkout."""
+    path = Path(_built.name) / f"{Path(source).stem}.abi3.so"
+    return imported(built(FOLDER.parents[1] / source, path), name)
 
 
 @cache

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.c_extension import compiled, every_way
+from support.c_extension import NAME, built, compiled, every_way, imported
 from txhixie.sansio.wire import joined_texts as module
 from txhixie.sansio.wire.message_batch import write_hixie_text, write_text
 
@@ -134,3 +135,20 @@ def test_c_keeps_no_text_and_no_copy_of_its_UTF_8(name: str) -> None:
             assert compiled().take_joined()
             assert not join(text, 3)
         assert (sys.getsizeof(text), sys.getrefcount(text)) == (size, count)
+
+
+def test_an_interpreter_in_which_a_method_of_str_is_no_function_in_C(tmp_path: Path) -> None:
+    """The C code then calls the method, and no error is left of the question. Here the method is
+    that of the type ``str``, which is a descriptor."""
+    wire = Path(module.__file__).parent
+    source = tmp_path / "_wire.c"
+    source.write_text(
+        f'#include "{wire.parent / "compiled.h"}"\n'
+        "#define PyUnicode_FromString(text) ((PyObject *)&PyUnicode_Type)\n"
+        f'#include "{wire / "_wire.c"}"\n',
+        encoding="utf-8",
+    )
+    extension = imported(built(source, tmp_path / "_wire.abi3.so"), NAME)
+    for text in ("ascii", "äöü"):
+        assert extension.join_text(text, 100) is True
+        assert extension.take_joined() == write_text(text)

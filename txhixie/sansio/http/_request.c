@@ -114,8 +114,8 @@ has_member(Text list, const char *member)
 static int
 is_plain_key(Text key)
 {
-    const char *last = key.start + 21;
-    return key.size == 24 && skip(key.start, last, is_base64) == last && memchr("AQgw", *last, 4) != NULL &&
+    const char *last = key.size == 24 ? key.start + 21 : NULL;
+    return last != NULL && skip(key.start, last, is_base64) == last && memchr("AQgw", *last, 4) != NULL &&
            memcmp(last + 1, "==", 2) == 0;
 }
 

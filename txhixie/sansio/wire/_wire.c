@@ -245,8 +245,9 @@ join(PyObject *const *args, Py_ssize_t count, int hixie)
         return PyErr_Occurred() ? NULL : PyBool_FromLong(0);
     if (is_ascii == NULL && (is_ascii = PyObject_GetAttrString(PyUnicode_FromString(""), "isascii")) == NULL)
         return NULL;
-    ascii = PyCFunction_GetFlags(is_ascii) == METH_NOARGS ? PyCFunction_GetFunction(is_ascii)(args[0], NULL)
-                                                          : PyObject_CallMethod(args[0], "isascii", NULL);
+    ascii = PyCFunction_GetFlags(is_ascii) == METH_NOARGS
+                ? PyCFunction_GetFunction(is_ascii)(args[0], NULL)
+                : (PyErr_Clear(), PyObject_CallMethod(args[0], "isascii", NULL)); /* an error about the flags */
     if (ascii == Py_True)
         /* In place. For other text CPython would keep the UTF-8 in the str as long as that lives. */
         payload = PyUnicode_AsUTF8AndSize(args[0], &size);

@@ -3,7 +3,7 @@
  * They save what Python's own calls cost beside the system call: an object of 64 KiB for each read, which is then
  * shrunk, one object of all parts of a write, and twice releasing the interpreter's lock. The lock is held: no call
  * waits, and the buffer below belongs to the thread that holds the lock.
- * socket_calls.py has the twins in Python. Nothing here judges a byte: see sansio/wire.
+ * socket_calls.py has the twins in Python, except for receive_payload. Nothing here judges a byte: see sansio/wire.
  */
 #include <errno.h>
 #include <sys/socket.h>

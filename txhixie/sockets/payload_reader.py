@@ -5,8 +5,9 @@ object, and the pieces are joined in a third. Here the kernel writes into the ob
 application receives, and the bytes are unmasked there.
 
 A read takes at most 768 KiB: a message of 1 MiB takes one usual read, of 257 KiB, and one read into
-its payload. Both are made for one event of the reactor, which then processes 1 MiB at most, as
-``Limits.turn_size`` says. With four events for each message, an echo of 1 MiB takes a tenth more.
+its payload. Both are made for one event of the reactor, which then receives 1,025 KiB at most. A
+smaller ``Limits.turn_size`` makes no read smaller: it bounds the messages that are delivered for
+the event. With four events for each message, an echo of 1 MiB takes a tenth more.
 """
 
 from __future__ import annotations

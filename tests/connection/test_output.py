@@ -1,5 +1,5 @@
 """The write buffer of one connection: joining of writes, back-pressure, and the limit of unsent
-bytes."""
+bytes; in memory and over real sockets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface.verify import verifyObject
 
 from support import frame_writer, handshake_bytes, memory_connection
-from support.applications import Applications, Recorder, Source
+from support.applications import Applications, Broken, Recorder, Source
 from support.dialect_marks import each
+from support.frames import modern_frame
+from support.log_recorder import Log
 from support.memory_connection import ServerEnd, opened
+from support.network import Network
+from support.waiting import asynchronous, until
 from txhixie import AbruptClose, Limits
 from txhixie.connection.output import Output
-from txhixie.sansio.wire.frame import Side
+from txhixie.sansio.wire.frame import BINARY, Side
 from txhixie.testing import Wire
 
 
@@ -262,3 +266,29 @@ def test_a_peer_that_does_not_read_does_not_affect_the_others() -> None:
     assert other.wire.written.endswith(other.own.text("hello"))
     end.lose()
     other.done()
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
+@asynchronous
+async def test_an_error_of_a_producer_that_is_paused_stops_no_message(
+    over: str, net: Network, log: Log
+) -> None:
+    class Raising(Source):
+        def pauseProducing(self) -> None:
+            super().pauseProducing()
+            raise Broken("cannot pause")
+
+    served = Applications(Recorder)
+    place = await net.serve(served, over, origins=["*"])
+    client = await net.raw(place)
+    await client.opens("rfc6455")
+    await until(lambda: served.made and served.made[0].told == ["started", "finished"])
+    source = Raising()
+    served.made[0].transport.attachProducer(source)
+    message = bytes(10_000_000)
+    served.made[0].transport.sendBytesMessage(message)
+    frame = modern_frame(BINARY, message)
+    await until(lambda: client.data.endswith(frame))
+    assert source.told[0] == "pause"
+    assert {type(error) for error in log.tracebacks()} == {Broken}
+    assert served.made[0].transport.isOpen

@@ -220,7 +220,12 @@ class Output(Writer):
         if not self.full:  # a full transport calls this at every write
             self.full = True
             if self._producer is not None:
-                self._producer.pauseProducing()
+                try:
+                    self._producer.pauseProducing()
+                except Exception:
+                    # An exception here would keep the transport from sending its write buffer.
+                    what = "unhandled error in pauseProducing of a WebSocket application"
+                    writeFailure(_log, what, self.owner)
 
     def resumeProducing(self) -> None:
         """Resume the application's producer: the transport has sent its write buffer."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, Final
 
+import pytest
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -121,6 +123,20 @@ def test_each_reactor_has_its_own_turn() -> None:
     assert calls == ["two ends"]
     one.reactor.advance(0)
     assert calls == ["two ends", "one ends"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_child_makes_no_call_of_its_parent() -> None:
+    clock, calls = Clock(), list[str]()
+    one = Transport(clock, "one", calls)
+    turnEndOf(one).sends.append((one, one.send))
+    turnEndOf(one).ends.append(one)
+    if (child := os.fork()) == 0:
+        clock.advance(0)
+        os._exit(len(calls))
+    assert os.waitpid(child, 0) == (child, 0)
+    clock.advance(0)
+    assert calls == ["one sends", "one ends"]
 
 
 # Connections of a server. Its reactor receives their requests in one turn.

@@ -11,6 +11,7 @@ The calls are made before the reactor waits for events again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -79,3 +80,14 @@ def turnEndOf(transport: Any) -> TurnEnd:
 
 _TURN_ENDS: Final[WeakKeyDictionary[Any, TurnEnd]] = WeakKeyDictionary()
 """The calls of each reactor."""
+
+
+def _forked() -> None:
+    """Have a child process neither send nor end: the parent does, by the same sockets."""
+    for each in _TURN_ENDS.values():
+        each.sends.clear()
+        each.ends.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forked)

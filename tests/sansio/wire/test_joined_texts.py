@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.c_extension import NAME, built, compiled, every_way, imported
+from support.c_extension import FOLDER, NAME, built, compiled, every_way, imported
 from txhixie.sansio.wire import joined_texts as module
 from txhixie.sansio.wire.message_batch import write_hixie_text, write_text
 
@@ -140,12 +140,11 @@ def test_c_keeps_no_text_and_no_copy_of_its_UTF_8(name: str) -> None:
 def test_an_interpreter_in_which_a_method_of_str_is_no_function_in_C(tmp_path: Path) -> None:
     """The C code then calls the method, and no error is left of the question. Here the method is
     that of the type ``str``, which is a descriptor."""
-    wire = Path(module.__file__).parent
     source = tmp_path / "_wire.c"
     source.write_text(
-        f'#include "{wire.parent / "compiled.h"}"\n'
+        f'#include "{FOLDER.parent / "compiled.h"}"\n'
         "#define PyUnicode_FromString(text) ((PyObject *)&PyUnicode_Type)\n"
-        f'#include "{wire / "_wire.c"}"\n',
+        f'#include "{FOLDER / "_wire.c"}"\n',
         encoding="utf-8",
     )
     extension = imported(built(source, tmp_path / "_wire.abi3.so"), NAME)

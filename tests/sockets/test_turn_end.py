@@ -144,7 +144,9 @@ def test_a_forked_child_makes_no_call_of_its_parent() -> None:
 COUNT: Final = 10
 
 
-async def opened(net: Network, make: Callable[[list[Any]], Any]) -> tuple[list[Any], list[Raw]]:
+async def opened(
+    net: Network, make: Callable[[list[Any]], Any], isMoved: bool = True
+) -> tuple[list[Any], list[Raw]]:
     """
     Send the requests of several clients in one turn of the reactor.
 
@@ -157,7 +159,7 @@ async def opened(net: Network, make: Callable[[list[Any]], Any]) -> tuple[list[A
         made.append(make(made[:]))
         return made[-1]
 
-    place = await net.serve(Applications(application), origins=["*"])
+    place = await net.serve(Applications(application), origins=["*"], connectionPoller=isMoved)
     raws = [await net.raw(place) for _ in range(COUNT)]
     await until(lambda: len(place.factory.connections) == COUNT)
     for raw in raws:
@@ -172,6 +174,26 @@ def frames_of(raw: Raw) -> bytes:
     head, _, rest = bytes(raw.data).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 ")
     return rest
+
+
+@pytest.mark.parametrize("isMoved", [True, False], ids=["poller", "reactor"])
+@asynchronous
+async def test_a_response_waits_for_the_end_of_the_turn_unless_the_option_is_off(
+    net: Network, isMoved: bool
+) -> None:
+    unsent: list[int] = []
+
+    class Looking(Recorder):
+        def __init__(self, before: list[Any]) -> None:
+            super().__init__()
+            self.before = before
+
+        def negotiationFinished(self) -> None:
+            super().negotiationFinished()
+            unsent.extend(each.transport.unsent for each in self.before)
+
+    await opened(net, Looking, isMoved)
+    assert any(unsent) == isMoved
 
 
 @asynchronous

@@ -101,8 +101,9 @@ class HixieClientFactory(RequestingFactory):
             ends. A refusal or a protocol error is always logged.
         :param connectionPoller: receive the events of open connections over TCP without TLS by one
             epoll of the package, which costs less CPU time than the reactor for small messages;
-            only on Linux. ``reactor.getReaders()`` has the poller then, not its connections.
-            ``False`` leaves all connections in the reactor.
+            only on Linux. ``reactor.getReaders()`` has the poller then, not its connections. The
+            responses of handshakes are sent at the end of a turn of the reactor.
+            ``False`` leaves all connections in the reactor, and sends each response at once.
         :param clock: measures the timeouts; the reactor by default.
         :param entropy: takes a number and returns that many random bytes.
         :raises ValueError: for a bad URL, origin, subprotocol, header field or dialect, or for a

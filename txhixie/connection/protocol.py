@@ -662,7 +662,7 @@ class HixieProtocol(Protocol):
                 if self._isMoving and conversation.stage == OPEN and not self._paused:
                     self._move()
         finally:
-            if corked and conversation is None and self._conversation is not None:
+            if corked and conversation is None and self._isMoving:
                 output.uncorkLater()  # the response of a handshake
             elif corked:
                 output.uncork()

@@ -209,10 +209,10 @@ class Writer:
         """
         Send the joined bytes at the end of the turn of the reactor: the read was processed.
 
-        Further bytes are joined until then. Without joined bytes, while the transport closes, and
-        where the transport has no reactor, this is :meth:`uncork`.
+        The transport is :attr:`direct`. Further bytes are joined until then. Without joined bytes,
+        and while the transport closes, this is :meth:`uncork`.
         """
-        if not self.direct or not self.parts or self.shutdown is not None or READS.joined:
+        if not self.parts or self.shutdown is not None or READS.joined:
             self.uncork()
             return
         READS.depth -= 1

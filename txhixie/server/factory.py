@@ -163,8 +163,9 @@ class HixieServerFactory(DecidingFactory):
             behind the line of an abnormal end.
         :param connectionPoller: receive the events of open connections over TCP without TLS by one
             epoll of the package, which costs less CPU time than the reactor for small messages;
-            only on Linux. ``reactor.getReaders()`` has the poller then, not its connections.
-            ``False`` leaves all connections in the reactor.
+            only on Linux. ``reactor.getReaders()`` has the poller then, not its connections. The
+            responses of handshakes are sent at the end of a turn of the reactor.
+            ``False`` leaves all connections in the reactor, and sends each response at once.
         :param clock: measures the timeouts; the reactor by default.
         :raises ValueError: for an unknown dialect, and for an invalid address or pattern.
         :raises TypeError: for a value of another type, such as one string instead of a list; and

@@ -447,16 +447,18 @@ async def test_messages_after_startTLS_are_encrypted(net: Network, isMoved: bool
     assert sorted(recorder.messages[2:]) == ["alone", "echoed", "of a broadcast"]
 
 
-@on_and_off
+@pytest.mark.parametrize(
+    ("isMoved", "error"), [(True, Broken), (False, Broken), (True, KeyboardInterrupt)]
+)
 @asynchronous
 async def test_an_exception_in_connectionLost_disturbs_no_other_connection(
-    net: Network, isMoved: bool, log: Log
+    net: Network, isMoved: bool, error: type[BaseException], log: Log
 ) -> None:
     class Failing(Moved):
         def connectionLost(self, reason: Failure = connectionDone) -> None:
             super().connectionLost(reason)
             if self is port.made[0]:
-                raise Broken("connectionLost is broken")
+                raise error("connectionLost is broken")
 
     async with Port(net, isMoved, Failing) as port:
         broken, first = await port.connect()
@@ -469,29 +471,7 @@ async def test_an_exception_in_connectionLost_disturbs_no_other_connection(
         assert other.reason is None
         legacy = [event["failure"].value for event in log.events if "failure" in event]
         (logged,) = log.tracebacks() or legacy
-        assert (type(logged), str(logged)) == (Broken, "connectionLost is broken")
-
-
-@asynchronous
-async def test_not_even_a_KeyboardInterrupt_in_connectionLost_ends_other_connections(
-    net: Network, log: Log
-) -> None:
-    class Interrupted(Moved):
-        def connectionLost(self, reason: Failure = connectionDone) -> None:
-            super().connectionLost(reason)
-            if self is port.made[0]:
-                raise KeyboardInterrupt
-
-    async with Port(net, True, Interrupted) as port:
-        interrupted, first = await port.connect()
-        other, second = await port.connect()
-        second.sendall(b"hello")
-        first.close()
-        await until(lambda: interrupted.reason is not None and other.data)
-        second.sendall(b", again")
-        await until(lambda: other.data == b"hello, again")
-        assert other.reason is None
-        assert [type(error) for error in log.tracebacks()] == [KeyboardInterrupt]
+        assert (type(logged), str(logged)) == (error, "connectionLost is broken")
 
 
 @on_and_off

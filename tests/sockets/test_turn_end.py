@@ -16,7 +16,7 @@ from support.applications import Applications, Recorder
 from support.frames import MASK, modern_frame
 from support.handshake_bytes import whole_request
 from support.log_recorder import Log
-from support.network import Network
+from support.network import Network, Place
 from support.raw_peer import Raw
 from support.waiting import asynchronous, until
 from txhixie.sansio.wire.frame import CLOSE, TEXT
@@ -144,14 +144,14 @@ def test_a_forked_child_makes_no_call_of_its_parent() -> None:
 COUNT: Final = 10
 
 
-async def opened(
+async def asked(
     net: Network, make: Callable[[list[Any]], Any], isMoved: bool = True
-) -> tuple[list[Any], list[Raw]]:
+) -> tuple[list[Any], list[Raw], Place]:
     """
     Send the requests of several clients in one turn of the reactor.
 
     :param make: makes an application; its argument has those that were made before.
-    :return: the applications, and the clients, of which each has its response.
+    :return: the applications, the clients and the server.
     """
     made: list[Any] = []
 
@@ -164,6 +164,14 @@ async def opened(
     await until(lambda: len(place.factory.connections) == COUNT)
     for raw in raws:
         raw.send(whole_request("rfc6455"))
+    return made, raws, place
+
+
+async def opened(
+    net: Network, make: Callable[[list[Any]], Any], isMoved: bool = True
+) -> tuple[list[Any], list[Raw]]:
+    """Do the same, and wait until each client has its response."""
+    made, raws, _ = await asked(net, make, isMoved)
     for raw in raws:
         await raw.reads(b"\r\n\r\n")
     return made, raws
@@ -256,17 +264,7 @@ async def test_a_connection_that_another_one_aborts_ends_once(net: Network) -> N
                 for each in self.before[1:]:
                     each.transport.abortConnection()
 
-    made: list[Any] = []
-
-    def application() -> Any:
-        made.append(Aborting(made[:]))
-        return made[-1]
-
-    place = await net.serve(Applications(application), origins=["*"])
-    raws = [await net.raw(place) for _ in range(COUNT)]
-    await until(lambda: len(place.factory.connections) == COUNT)
-    for raw in raws:
-        raw.send(whole_request("rfc6455"))
+    made, raws, place = await asked(net, Aborting)
     await until(lambda: len([each for each in made if each.lost]) == COUNT - 2)
     await until(lambda: len(place.factory.connections) == 2)
     await until(lambda: len([raw for raw in raws if raw.reason is None]) == 2)

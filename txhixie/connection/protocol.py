@@ -345,8 +345,8 @@ class HixieProtocol(Protocol):
                     return SENT
                 outcome = conversation.send_prepared(message)
             except Exception:
-                # A write may pause the application's producer, which may raise: after the bytes
-                # were taken. An extension raises before them.
+                # An extension raises before the message is counted. A transport that is not
+                # Twisted's may raise after that, when it has taken the bytes.
                 self._logFailure("unhandled error while sending a broadcast message")
                 return OMITTED if conversation.sent == sent else SENT
         elif not (outcome := conversation.refuses(message)):
@@ -689,7 +689,7 @@ class HixieProtocol(Protocol):
             if not conversation.closed_by(data):
                 return False
         except Exception:
-            self._applicationFailed()  # a producer of the application that the answer has paused
+            self._applicationFailed()  # such as a write to a transport that is not Twisted's
         finally:
             self._delivering = IDLE
         self._tellEnding()
@@ -1164,8 +1164,8 @@ class HixieProtocol(Protocol):
             self._tellEnding(ended)
         if self._output.owner is not None:  # otherwise its transport has called this
             self._output.stopProducing()
-        if self._delivering:  # the application has run the reactor: the delivery goes on first
-            self._waitForTurn()
+        if self._delivering and not self._paused:
+            self._waitForTurn()  # the application has run the reactor: the delivery goes on first
         if not self._paused:
             self._finish()  # all complete frames were processed
             return

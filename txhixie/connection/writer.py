@@ -98,7 +98,7 @@ class Reads:
                     if sent != len(data):
                         writer.queue(data[sent:])
                 except Exception:
-                    # A write may pause the application's producer, which may raise.
+                    # A transport that is not Twisted's may raise.
                     what = "unhandled error while flushing a WebSocket connection"
                     writeFailure(_log, what, getattr(writer, "owner", None))
                 except BaseException:

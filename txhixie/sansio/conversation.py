@@ -584,7 +584,7 @@ class Conversation:
         except TypeError:
             raise not_text(text) from None
         if frame:
-            self.sent += 1  # before the write, which may pause a producer that raises
+            self.sent += 1  # before the write, which may raise when it has taken the bytes
             self._port.write(frame)
         else:
             self._send_otherwise(TEXT, payload, compress)

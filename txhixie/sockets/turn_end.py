@@ -28,7 +28,7 @@ class TurnEnd:
     The calls at the end of a turn of one reactor.
 
     :ivar sends: transports, each with a function that sends bytes.
-    :ivar ends: transports, whose ``connectionLost`` is called after all functions of ``sends``.
+    :ivar ends: transports that end; ``connectionLost`` is called after all functions of ``sends``.
     :ivar delayed: the delayed call of the reactor that makes the calls, if there are any.
     :ivar logContext: the log context during the calls.
     """

@@ -71,7 +71,7 @@ sys.argv = ["setup.py", "-q", "egg_info", "--egg-base", {str(tmp_path)!r}]
 runpy.run_path("setup.py", run_name="__main__")
 wheel = made[0].get_command_obj("bdist_wheel")
 wheel.ensure_finalized()
-print(made[0].has_ext_modules(), wheel.py_limited_api)
+print(bool(made[0].has_ext_modules()), wheel.py_limited_api)
 """
     ran = subprocess.run(
         [sys.executable, "-c", program],

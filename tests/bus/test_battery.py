@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 import pytest
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 
 from support.bus_rows import LocalRow, Row, WorkersRow
 from support.bus_subscriber import Subscriber
@@ -19,6 +19,8 @@ from support.turns import Turns, be_busy, counting
 from support.waiting import asynchronous, reactor, until, within
 from txhixie.bus.bus import Bus, BusMessage
 from txhixie.hub.hub import Hub
+from txhixie.hub.service import HubService
+from txhixie.testing import Pair, Recorder
 
 ROWS: Final[dict[str, type[LocalRow | WorkersRow]]] = {"local": LocalRow, "workers": WorkersRow}
 
@@ -99,6 +101,33 @@ async def test_a_publisher_is_known_in_its_own_process_only_and_hears_no_echo(
         assert [each.payloads for each in heard] == [[b"mine", b"answer"]] * len(nodes)
         assert heard[0].publishers == [publisher, None]
         assert all(each.publishers == [None, None] for each in heard[1:])
+
+
+def _has(pair: Pair, client: Recorder, *event: str) -> bool:
+    pair.pump()
+    return event in client.events
+
+
+@HISTORY
+@asynchronous
+async def test_a_member_gets_what_another_process_publishes_as_soon_as_its_connection_is_open(
+    row: Row, history: bool
+) -> None:
+    async with row.nodes(2) as nodes:
+        hubs = [Hub(each, reactor) for each in nodes]
+        for number in range(20):
+            services = [HubService(hub, f"room-{number}", history=int(history)) for hub in hubs]
+            # The publisher's process subscribes first: its subscription takes as long as the other.
+            published = services[0].publish("/", b"earlier", True)
+            assert isinstance(published, Deferred)
+            await within(published)
+            client = Recorder()
+            pair = Pair.new(services[-1], client)
+            await until(partial(_has, pair, client, "finished"))
+            services[0].publish("/", b"hello", True)
+            await until(partial(_has, pair, client, "text", "hello"))
+        for hub in hubs:
+            await within(hub.stop())
 
 
 class SlowSubscriber(Subscriber):

@@ -23,6 +23,7 @@ from txhixie.hub.objects import SUBPROTOCOL
 from txhixie.hub.presence_report import PRESENCE_TOPIC
 from txhixie.hub.publishers import Publishers
 from txhixie.hub.service import HubService
+from txhixie.hub.topic import SUBSCRIBE_TIMEOUT
 from txhixie.testing import Pair
 
 BIG = "x" * 70_000
@@ -217,6 +218,8 @@ def test_a_client_whose_history_cannot_be_read_is_told_that_it_may_have_missed_m
     room = Room(busOf=silentParent, history=2)
     _, plain = room.join()
     _, client = room.joinWithObjects(query)
+    room.clock.advance(SUBSCRIBE_TIMEOUT)  # the bus does not confirm the subscription either
+    room.pump()
     room.clock.pump([LINK_LOOK_INTERVAL] * SILENT_LOOKS)
     room.pump()
     assert (plain.messages, objects(client)) == ([], [{"missed": True}])
@@ -228,6 +231,15 @@ def test_a_client_whose_history_cannot_be_read_is_told_that_it_may_have_missed_m
     room.clock.pump([LINK_LOOK_INTERVAL] * SILENT_LOOKS)
     room.pump()
     assert plain.messages == ["welcome"]
+
+
+def test_a_client_is_accepted_when_it_has_waited_a_second_for_the_subscription() -> None:
+    room = Room(busOf=silentParent)
+    _, client = room.join()
+    assert client.told == ["started"]
+    room.clock.advance(SUBSCRIBE_TIMEOUT)
+    room.pump()
+    assert client.told == ["started", "finished"]
 
 
 def test_a_client_that_asks_is_told_the_number_of_members_at_most_once_a_second() -> None:

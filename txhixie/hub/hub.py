@@ -103,6 +103,8 @@ class Hub:
 
     def _emptied(self, topic: Topic) -> None:
         name = topic.name
+        if self._topics.get(name) is not topic:
+            return  # the hub has stopped
         if (ending := self._ending.get(name)) is not None:
             ending.reset(self._ages[name])
         else:
@@ -110,7 +112,7 @@ class Hub:
 
     def _end(self, topic: Topic) -> None:
         del self._ending[topic.name]
-        if not len(topic):
+        if not len(topic) and not topic.isAwaited:
             del self._topics[topic.name], self._ages[topic.name]
             topic.end()
             if self.ledger is not None:
@@ -126,9 +128,9 @@ class Hub:
         for ending in self._ending.values():
             if ending.active():
                 ending.cancel()
-        for topic in self._topics.values():
-            topic.end()
+        topics, self._topics = self._topics, {}
         self._ending.clear()
-        self._topics.clear()
         self._ages.clear()
+        for topic in topics.values():
+            topic.end()
         return self.bus.stop()

@@ -71,16 +71,24 @@ class HubService:
 
         :return: the acceptance; a 404 for a path that is no name of a topic, and a 503 beyond the
             largest number of topics. A Deferred where other processes have to be asked for their
-            number of topics.
+            number of topics, and where the bus has not confirmed the subscription to the topic.
         """
         topic = self._topicFor(offer.path)
         if isinstance(topic, Deferred):
             return topic.addCallback(self._accept, offer)
         return self._accept(topic, offer)
 
-    def _accept(self, topic: Topic | Refusal, offer: Offer) -> Accepted | Refusal:
+    def _accept(
+        self, topic: Topic | Refusal, offer: Offer
+    ) -> Accepted | Refusal | Deferred[Accepted | Refusal]:
         if isinstance(topic, Refusal):
             return topic
+        subscribed = topic.whenSubscribed()
+        if subscribed is None:
+            return self._member(topic, offer)
+        return subscribed.addCallback(lambda _: self._member(topic, offer))
+
+    def _member(self, topic: Topic, offer: Offer) -> Accepted | Refusal:
         offered = offer.subprotocols
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else next(iter(offered), None)
         return Accepted(Member(topic, self._joining(offer, subprotocol)), subprotocol)

@@ -21,6 +21,9 @@ PRESENCE_INTERVAL: Final = 1.0
 """Least seconds between two messages about the number of members: when 5,000 members join within
 a second, each of them gets one such message and not 5,000."""
 
+SUBSCRIBE_TIMEOUT: Final = 1.0
+"""Most seconds that clients wait for the bus to confirm the subscription to their topic."""
+
 
 class TopicMember(Protocol):
     """
@@ -89,6 +92,9 @@ class Topic:
         self._telling: IDelayedCall | None = None
         self._watching = 0  # members that are told the number of members
         self._hasHistory = history
+        self._subscribing: Deferred[None] | None = None  # not confirmed by the bus
+        self._waiting: list[Deferred[None]] = []  # clients that wait for it
+        self._timeout: IDelayedCall | None = None
         self._subscribe()
 
     def __len__(self) -> int:
@@ -105,9 +111,48 @@ class Topic:
         """Whether a member of this process asks for the number of members."""
         return self._watching > 0
 
+    @property
+    def isAwaited(self) -> bool:
+        """Whether clients wait for the subscription."""
+        return bool(self._waiting)
+
     def _subscribe(self) -> None:
-        subscribed = self._bus.subscribe(self.name, self._receive, self._hasHistory)
-        subscribed.addErrback(self._failed)
+        subscribing = self._bus.subscribe(self.name, self._receive, self._hasHistory)
+        self._subscribing = subscribing
+        subscribing.addErrback(self._failed).addCallback(self._subscribed, subscribing)
+
+    def _subscribed(self, result: object, subscribing: Deferred[None]) -> None:
+        if subscribing is self._subscribing:  # not an earlier one without history
+            self._stopWaiting()
+
+    def whenSubscribed(self) -> Deferred[None] | None:
+        """
+        Wait until the bus delivers the messages of other processes.
+
+        A client that is a member before that would miss what they publish in the meantime.
+
+        :return: fires with ``None`` when the bus has confirmed the subscription, at the latest
+            after :data:`SUBSCRIBE_TIMEOUT`; ``None`` if there is nothing to wait for: the bus has
+            confirmed it, or does not reach other processes.
+        """
+        if self._subscribing is None or not self._bus.up:
+            return None
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        if self._timeout is None:
+            self._timeout = self._clock.callLater(SUBSCRIBE_TIMEOUT, self._stopWaiting)
+        return waiting
+
+    def _stopWaiting(self) -> None:
+        timeout, self._timeout = self._timeout, None
+        if timeout is not None and timeout.active():
+            timeout.cancel()
+        self._subscribing = None  # also after the timeout: later clients do not wait
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(None)
+        if waiting and not self._members:
+            self._emptied(self)  # all waiting clients have disconnected
 
     def keepHistory(self) -> None:
         """Let the bus keep the last messages from now on, unless the bus keeps them already."""
@@ -241,4 +286,5 @@ class Topic:
     def end(self) -> None:
         """End the subscription."""
         self._stopTelling()
+        self._stopWaiting()
         self._bus.unsubscribe(self.name)

@@ -365,7 +365,8 @@ OPTIONS: Final = (
         "connection-poller",
         FLAG,
         "Leave all open connections in the reactor. By default one epoll of the package receives "
-        "the events of those over TCP without TLS, which costs less CPU time for small messages. "
+        "the events of those over TCP without TLS, which costs less CPU time for small messages, "
+        "and responses to handshakes are sent together at the end of a turn of the reactor. "
         "Only on Linux. In a file: connection-poller = false.",
         default="true",
     ),

@@ -75,6 +75,13 @@ def run(main):
 """
 
 
+@pytest.fixture(autouse=True, scope="module")
+def plugin_cache() -> None:
+    """Let Twisted make its cache of plugins, with the warnings of other packages' plugins."""
+    making = "from twisted.application.reactors import getReactorTypes; list(getReactorTypes())"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", making], check=True, capture_output=True)
+
+
 def printed(program: str, name: str = "epoll", isMoved: bool = True) -> list[str]:
     """Lines that a program prints, which begins as all do."""
     words = [sys.executable, "-W", "error", "-c", BEGINNING + program]
